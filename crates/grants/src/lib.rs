@@ -1,1 +1,19 @@
-//! To be written.
+//! What a server may know of keys, and nothing that opens anything by itself.
+//!
+//! * [`segment_share`]: one segment's share out of a video's [`GrantShare`]. A share alone opens nothing: the segment's
+//!   key also needs the view share, which the server never holds (`gloaming-keys` joins the two).
+//! * [`verify_recovery`]: whether the holder of an account's recovery phrase asked for a reset.
+//! * [`secret!`]: the shape of every 32-byte secret in the workspace.
+
+mod recovery;
+mod secret;
+mod share;
+
+pub use recovery::{BadRecoverySignature, recovery_message, verify_recovery};
+pub use share::{GrantShare, SegmentShare, segment_share};
+
+#[doc(hidden)]
+pub mod macro_support {
+    pub use gloaming_ids::Entropy;
+    pub use zeroize::{Zeroize, ZeroizeOnDrop};
+}
