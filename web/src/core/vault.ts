@@ -1,0 +1,204 @@
+// What the page may ask of the vault (the worker that holds the keys), and what the vault tells the page.
+// The page is a view: everything with a rule in it happens on the other side of this file.
+//
+// Calls travel as messages (see rpc.ts); every answer is plain data. Errors arrive as VaultError with a stable code.
+
+export type Id = string;
+
+/** Where the account stands on this device. */
+export type Access =
+  | { kind: "starting" }
+  | { kind: "unsupported"; missing: Missing[] }
+  | { kind: "offline"; message: string }
+  | { kind: "needs-setup" }
+  | { kind: "signed-out" }
+  | { kind: "locked"; username: string }
+  | { kind: "open"; username: string; account: Id; role: "owner" | "member" };
+
+/** What this browser lacks, by name: the messages file has a sentence for each. */
+export type Missing = "secure-context" | "webcrypto" | "wasm" | "worker" | "mse" | "indexeddb";
+
+export type VaultError = { code: string; message: string; detail?: unknown };
+
+export type Server = { version: string; needsSetup: boolean };
+
+export type Account = {
+  username: string;
+  role: "owner" | "member";
+  usedBytes: number;
+  quotaBytes: number | null;
+  createdAt: number;
+};
+
+export type Device = { session: Id; device: string; createdAt: number; seenAt: number; current: boolean };
+export type Invite = { invite: Id; label: string; expiresAt: number; link: string | null };
+
+export type TrackReport = {
+  kind: "video" | "audio" | "subtitle" | "metadata" | "other";
+  codec: string;
+  /** "H.264", "AAC": for people. */
+  codecName: string;
+  language: string | null;
+  detail: string;
+  /** Browsers by name; `here` asks this very browser. */
+  plays: { chromium: boolean; firefox: boolean; safari: boolean; here: boolean | null };
+};
+
+/** What a file is, before anything is sent. */
+export type Probe = {
+  name: string;
+  bytes: number;
+  format: string;
+  durationMs: number;
+  capturedAt: number | null;
+  tracks: TrackReport[];
+  warnings: string[];
+  /** The library has it already. */
+  already: Id | null;
+};
+
+export type UploadState = {
+  id: Id;
+  name: string;
+  title: string;
+  video: Id | null;
+  phase: "probing" | "waiting" | "sealing" | "committing" | "done" | "failed" | "paused" | "needs-file";
+  bytesDone: number;
+  bytesTotal: number;
+  packsDone: number;
+  packsTotal: number;
+  bytesPerSecond: number | null;
+  secondsLeft: number | null;
+  /** Why it waits, in words, when it does. */
+  waiting: string | null;
+  probe: Probe | null;
+  error: VaultError | null;
+  /** After the commit: "check what is stored". */
+  check: { state: "offered" | "running" | "good" | "bad"; done: number; total: number; message: string | null };
+};
+
+export type VideoRow = {
+  id: Id;
+  title: string;
+  fileName: string;
+  state: "kept" | "trashed";
+  addedAt: number;
+  capturedAt: number | null;
+  durationMs: number;
+  bytes: number;
+  width: number | null;
+  height: number | null;
+  hasPoster: boolean;
+  trashedAt: number | null;
+  /** Seconds watched so far, for "continue watching". */
+  position: number | null;
+  finished: boolean;
+};
+
+export type Playlist = { id: Id; name: string; path: string | null; videos: Id[] };
+
+export type Sort = "added" | "captured" | "title" | "duration" | "size" | "watched";
+export type LibraryQuery = {
+  search: string;
+  sort: Sort;
+  descending: boolean;
+  within: { kind: "all" } | { kind: "playlist"; id: Id } | { kind: "trash" } | { kind: "continue" };
+};
+
+/** One screenful's worth of ordering: ids only; rows are asked for as they scroll into sight. */
+export type LibraryView = { revision: number; total: number; ids: Id[]; playlists: Playlist[] };
+
+/** An alarm that stops nothing but must be seen: the server showed an older or a different history. */
+export type Alarm = { code: "rollback" | "fork"; message: string };
+
+export type Playable = {
+  video: Id;
+  title: string;
+  durationMs: number;
+  /** Where to begin, in seconds. */
+  resumeAt: number;
+  /** e2e://<video>/manifest.mpd, for the player's scheme plugin. */
+  manifest: string;
+  audio: { track: number; language: string | null; label: string; codec: string }[];
+  text: { track: number; language: string | null; label: string }[];
+  /** Tracks that this browser cannot play, with a sentence each. */
+  unplayable: string[];
+  chapters: { startMs: number; title: string }[];
+  details: TrackReport[];
+};
+
+export type Part = { bytes: ArrayBuffer; contentType: string; fetchMs: number };
+
+export type Settings = { autoLockMinutes: number; theme: "system" | "dark" | "light" };
+
+export interface Vault {
+  access(): Promise<Access>;
+  retry(): Promise<Access>;
+
+  register(ask: { token: string; username: string; password: string }): Promise<{ phrase: string[] }>;
+  /** How strong, 0..4, with advice in words; never leaves the device. */
+  passwordAdvice(password: string, username: string): Promise<{ score: number; good: boolean; advice: string }>;
+  suggestPassword(): Promise<string>;
+  signIn(ask: { username: string; password: string }): Promise<void>;
+  unlock(password: string): Promise<void>;
+  lock(): Promise<void>;
+  signOut(): Promise<void>;
+  recover(ask: { username: string; phrase: string; password: string }): Promise<void>;
+  changePassword(ask: { old: string; new: string }): Promise<void>;
+  account(): Promise<Account>;
+  devices(): Promise<Device[]>;
+  endDevice(session: Id): Promise<void>;
+  invites(): Promise<Invite[]>;
+  invite(ask: { label: string; validDays: number; quotaBytes: number | null }): Promise<Invite>;
+  endInvite(invite: Id): Promise<void>;
+  settings(): Promise<Settings>;
+  saveSettings(settings: Settings): Promise<void>;
+
+  /** Fetches what changed, from this device or another. */
+  sync(): Promise<void>;
+  view(query: LibraryQuery): Promise<LibraryView>;
+  rows(ids: Id[]): Promise<VideoRow[]>;
+  poster(video: Id): Promise<Blob | null>;
+  /** A frame of the playing video, as a small JPEG or WebP. */
+  setPoster(video: Id, image: Blob): Promise<void>;
+  rename(video: Id, title: string): Promise<void>;
+  trash(videos: Id[]): Promise<void>;
+  restore(videos: Id[]): Promise<void>;
+  deleteForGood(videos: Id[]): Promise<void>;
+  createPlaylist(name: string): Promise<Id>;
+  renamePlaylist(id: Id, name: string): Promise<void>;
+  deletePlaylist(id: Id): Promise<void>;
+  addToPlaylist(id: Id, videos: Id[]): Promise<void>;
+  removeFromPlaylist(id: Id, videos: Id[]): Promise<void>;
+  /** Puts a video at a place in a playlist, counted from 0. */
+  moveInPlaylist(id: Id, video: Id, to: number): Promise<void>;
+
+  probe(file: File): Promise<Probe>;
+  /** Files with their handles where the browser gives one, so that a reload needs one click. */
+  upload(files: { file: File; handle: FileSystemFileHandle | null; title: string | null }[]): Promise<Id[]>;
+  uploads(): Promise<UploadState[]>;
+  pauseUpload(id: Id): Promise<void>;
+  resumeUpload(id: Id): Promise<void>;
+  retryUpload(id: Id): Promise<void>;
+  cancelUpload(id: Id): Promise<void>;
+  dismissUpload(id: Id): Promise<void>;
+  /** Goes on with an upload of an earlier page; refused with code `other_file` if it is not the same file. */
+  giveFile(id: Id, file: File): Promise<void>;
+  checkStored(id: Id): Promise<void>;
+
+  open(video: Id): Promise<Playable>;
+  /** One virtual file of an open video; `signal` ids let the page give up. */
+  part(uri: string): Promise<Part>;
+  savePosition(video: Id, seconds: number, finished: boolean): Promise<void>;
+  close(video: Id): Promise<void>;
+  /** A URL that the service worker answers with the MP4, streamed. */
+  download(video: Id): Promise<{ url: string; name: string }>;
+}
+
+/** What the vault says by itself. */
+export type VaultEvent =
+  | { kind: "access"; access: Access }
+  | { kind: "library"; revision: number }
+  | { kind: "uploads"; uploads: UploadState[] }
+  | { kind: "alarm"; alarm: Alarm }
+  | { kind: "online"; online: boolean };
