@@ -142,6 +142,8 @@ export interface Vault {
   signIn(ask: { username: string; password: string }): Promise<void>;
   unlock(password: string): Promise<void>;
   lock(): Promise<void>;
+  /** Somebody is there: puts auto-lock off. Once a minute is enough; playing and uploading count by themselves. */
+  active(): Promise<void>;
   signOut(): Promise<void>;
   recover(ask: { username: string; phrase: string; password: string }): Promise<void>;
   changePassword(ask: { old: string; new: string }): Promise<void>;
@@ -182,13 +184,15 @@ export interface Vault {
   retryUpload(id: Id): Promise<void>;
   cancelUpload(id: Id): Promise<void>;
   dismissUpload(id: Id): Promise<void>;
+  /** The handle kept from an earlier page, where the browser has handles: ask it for leave in a click, then giveFile. */
+  keptHandle(id: Id): Promise<FileSystemFileHandle | null>;
   /** Goes on with an upload of an earlier page; refused with code `other_file` if it is not the same file. */
   giveFile(id: Id, file: File): Promise<void>;
   checkStored(id: Id): Promise<void>;
 
   open(video: Id): Promise<Playable>;
-  /** One virtual file of an open video; `signal` ids let the page give up. */
-  part(uri: string): Promise<Part>;
+  /** One virtual file of an open video. A signal gives up: the answer is then an error with code "aborted". */
+  part(uri: string, signal?: AbortSignal): Promise<Part>;
   savePosition(video: Id, seconds: number, finished: boolean): Promise<void>;
   close(video: Id): Promise<void>;
   /** A URL that the service worker answers with the MP4, streamed. */
