@@ -1,0 +1,38 @@
+// The vault's calls by name: what the page may send, and all that the worker answers.
+
+import type { Vault } from "./vault";
+
+const METHODS = [
+  "access", "retry",
+  "register", "passwordAdvice", "suggestPassword", "signIn", "unlock", "lock", "active", "signOut", "recover", "changePassword",
+  "account", "devices", "endDevice", "invites", "invite", "endInvite", "settings", "saveSettings",
+  "sync", "view", "rows", "poster", "setPoster", "rename", "trash", "restore", "deleteForGood",
+  "createPlaylist", "renamePlaylist", "deletePlaylist", "addToPlaylist", "removeFromPlaylist", "moveInPlaylist",
+  "probe", "upload", "uploads", "pauseUpload", "resumeUpload", "retryUpload", "cancelUpload", "dismissUpload", "keptHandle",
+  "giveFile", "checkStored",
+  "open", "part", "savePosition", "close",
+] as const satisfies readonly (keyof Vault)[];
+
+/** Calls that the page's end puts together out of others. */
+type Composed = "download";
+
+export type Method = (typeof METHODS)[number];
+
+/** What the worker answers besides: halves of what the page's end composes. */
+export interface Backstage {
+  /** A picture for an upload, or none can be made; the commit waits a little for it. */
+  offerPoster(upload: string, image: Blob | null): Promise<void>;
+  startDownload(video: string): Promise<{ download: number; name: string; size: number | null }>;
+  /** Answers "pull" on the port with a chunk each, until the end. Kept when it is over. */
+  serveDownload(download: number, port: MessagePort): Promise<void>;
+}
+
+export type Core = Pick<Vault, Method> & Backstage;
+
+export const VAULT_METHODS: readonly Method[] = METHODS;
+export const BACKSTAGE: readonly (keyof Backstage)[] = ["offerPoster", "startDownload", "serveDownload"];
+
+// A method of the contract that is in neither list does not compile.
+type Forgotten = Exclude<keyof Vault, Method | Composed>;
+const complete: [Forgotten] extends [never] ? true : Forgotten = true;
+void complete;
