@@ -55,7 +55,7 @@ pub struct Stretching {
 pub struct RegistrationStart {
     /// The one-time token out of the set-up or invite link.
     pub token: String,
-    /// 1 to 64 characters; compared without case.
+    /// 1 to 64 characters; compared, and given to OPAQUE, as [`crate::username_key`] spells it.
     pub username: String,
     /// OPAQUE `RegistrationRequest`.
     pub request: Bytes,
@@ -91,6 +91,8 @@ pub struct RegistrationFinish {
     pub recovery_key: Bytes,
     /// What this device calls itself.
     pub device: String,
+    /// A command line asks for the token; a browser gets a cookie instead.
+    pub want_token: bool,
 }
 
 /// Begins a sign-in.

@@ -17,10 +17,12 @@ mod bytes;
 pub mod error;
 pub mod keyring;
 pub mod library;
+mod username;
 pub mod video;
 
 pub use bytes::Bytes;
 pub use error::{ErrorBody, ErrorCode};
+pub use username::{BadUsername, MAX_USERNAME, username_key};
 
 /// Sent by every client, so that a server can tell an old one what to do. Compared by equality of the major number.
 pub const PROTOCOL: &str = "1";

@@ -20,6 +20,8 @@ pub const MAX_FEED: u32 = 1000;
 pub const MAX_CHANGES: usize = 500;
 /// Bytes of one sealed record at most.
 pub const MAX_RECORD: usize = 256 * 1024;
+/// Sealed bytes of all changes in one request at most. The server's limit on the body follows from it.
+pub const MAX_CHANGES_BYTES: usize = 8 << 20;
 
 /// One change, as it stands in the feed. Older versions of a record keep their place, but lose their bytes
 /// (`superseded`): the chain is over digests, so that it can still be recomputed.
@@ -70,7 +72,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Changes {
-    /// At most [`MAX_CHANGES`], no record twice.
+    /// At most [`MAX_CHANGES`], together at most [`MAX_CHANGES_BYTES`], no record twice.
     pub changes: Vec<Change>,
 }
 
