@@ -11,14 +11,28 @@
 //! No code path holds a table of samples: sample tables are read through small windows, run by run. Every count and
 //! size of the source is checked against the box that holds it, and a hostile file ends in a [`MediaError`].
 
+mod assemble;
+mod boxes;
+mod codec;
+mod cursor;
 mod demux;
 mod error;
 mod extent;
+mod fragment;
+mod init;
+mod moof;
 mod movie;
 pub mod mp4_out;
+mod notes;
 mod plan;
 mod playback;
+mod sample;
+mod scan;
 mod source_header;
+mod tables;
+mod timeline;
+mod track;
+mod window;
 
 pub use demux::Demuxer;
 pub use error::MediaError;

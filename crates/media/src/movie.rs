@@ -3,6 +3,8 @@ use std::{fmt, num::NonZeroU32, time::Duration};
 use gloaming_ids::UnixMillis;
 use serde::Serialize;
 
+use crate::{cursor::Cursor, timeline::Timeline};
+
 /// What a file turned out to be. Made by [`Demuxer::finish`](crate::Demuxer::finish), consumed by
 /// [`Planner::new`](crate::Planner::new), which gives its description back through
 /// [`Planner::movie`](crate::Planner::movie).
@@ -14,6 +16,19 @@ pub struct Movie {
     pub(crate) created: Option<UnixMillis>,
     pub(crate) source_header: Vec<u8>,
     pub(crate) warnings: Vec<Warning>,
+    /// For each track, where its samples are.
+    pub(crate) sources: Vec<Source>,
+}
+
+/// What the planner needs to know about a track.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) kind: TrackKind,
+    pub(crate) timescale: NonZeroU32,
+    pub(crate) enabled: bool,
+    pub(crate) samples: u64,
+    pub(crate) timeline: Timeline,
+    pub(crate) cursor: Cursor,
 }
 
 impl Movie {

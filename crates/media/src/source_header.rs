@@ -46,3 +46,58 @@ impl<'a> SourceHeader<'a> {
         })
     }
 }
+
+/// The most that is kept.
+const MAX_HEADER: u64 = 16 << 20;
+
+/// Collects the records while the source is walked.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    bytes: Vec<u8>,
+    /// Where the last record's length field is, and where in the source the record ends.
+    last: Option<(usize, u64)>,
+    /// Whether something had to be left out.
+    pub(crate) shortened: bool,
+}
+
+impl Collector {
+    pub(crate) fn new(source_len: u64) -> Collector {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&source_len.to_be_bytes());
+        Collector { bytes, last: None, shortened: false }
+    }
+
+    /// Whether this many more bytes may be kept; if not, notes that something is missing.
+    pub(crate) fn admits(&mut self, len: u64) -> bool {
+        let fits = len.saturating_add(self.bytes.len() as u64 + 16) <= MAX_HEADER;
+        self.shortened |= !fits;
+        fits
+    }
+
+    /// Keeps these bytes of the source, which begin at `offset`. Ranges come in source order.
+    pub(crate) fn keep(&mut self, offset: u64, bytes: &[u8]) {
+        if bytes.is_empty() || !self.admits(bytes.len() as u64) {
+            return;
+        }
+        let end = offset + bytes.len() as u64;
+        match &mut self.last {
+            Some((field, last_end)) if *last_end == offset => {
+                self.bytes.extend_from_slice(bytes);
+                let len = (self.bytes.len() - *field - 8) as u64;
+                self.bytes[*field..*field + 8].copy_from_slice(&len.to_be_bytes());
+                *last_end = end;
+            }
+            _ => {
+                self.bytes.extend_from_slice(&offset.to_be_bytes());
+                let field = self.bytes.len();
+                self.bytes.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+                self.bytes.extend_from_slice(bytes);
+                self.last = Some((field, end));
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}
