@@ -19,6 +19,7 @@ function retryAfter(headers: Headers): number | undefined {
 }
 
 export class Host {
+  readonly #claimed = new Set<string>();
   readonly #reader = typeof FileReaderSync === "function" ? new FileReaderSync() : null;
 
   /** Throws what the browser throws: a file that changed or went away is a NotReadableError or a NotFoundError. */
@@ -114,5 +115,20 @@ export class Host {
 
   names(shelf: Shelf, prefix: string): Promise<string[]> {
     return shelves[shelf].names(prefix);
+  }
+
+  /** Takes a name for as long as this worker lives, if no other tab's worker has it. True if it is ours. */
+  claim(name: string): Promise<boolean> {
+    if (this.#claimed.has(name)) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const claimed = navigator.locks.request(`gloaming/${name}`, { ifAvailable: true }, (lock) => {
+        if (lock) this.#claimed.add(name);
+        resolve(lock !== null);
+        // Held until the worker ends.
+        return lock ? new Promise<never>(() => undefined) : undefined;
+      });
+      // A browser that has no locks has no second tab either, as far as we can know.
+      claimed.catch(() => resolve(true));
+    });
   }
 }

@@ -25,12 +25,20 @@ export interface Backstage {
   startDownload(video: string): Promise<{ download: number; name: string; size: number | null }>;
   /** Answers "pull" on the port with a chunk each, until the end. Kept when it is over. */
   serveDownload(download: number, port: MessagePort): Promise<void>;
+  /** Another worker of this origin locked, unlocked or signed out: looks again at what is kept. */
+  heard(): Promise<void>;
 }
 
 export type Core = Pick<Vault, Method> & Backstage;
 
 export const VAULT_METHODS: readonly Method[] = METHODS;
-export const BACKSTAGE: readonly (keyof Backstage)[] = ["offerPoster", "startDownload", "serveDownload"];
+export const BACKSTAGE: readonly (keyof Backstage)[] = ["offerPoster", "startDownload", "serveDownload", "heard"];
+
+/**
+ * Calls that stretch a password. Argon2id takes 128 MiB, and WASM's memory never shrinks: they run in a worker of their
+ * own that ends with them, and takes the password with it.
+ */
+export const AT_THE_DOOR: ReadonlySet<string> = new Set<Method>(["register", "signIn", "unlock", "recover", "changePassword"]);
 
 // A method of the contract that is in neither list does not compile.
 type Forgotten = Exclude<keyof Vault, Method | Composed>;

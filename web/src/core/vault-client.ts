@@ -2,10 +2,11 @@
 
 import "./trusted";
 import { offerDownload } from "./downloads";
-import { BACKSTAGE, VAULT_METHODS, type Core } from "./methods";
+import { AT_THE_DOOR, BACKSTAGE, VAULT_METHODS, type Core } from "./methods";
 import { posterOf } from "./poster";
 import { Caller } from "./rpc";
 import { missing } from "./support";
+import { playsHere } from "./plays-here";
 import type { Access, Vault, VaultEvent } from "./vault";
 
 const listeners = new Set<(event: VaultEvent) => void>();
@@ -17,29 +18,46 @@ export function onVault(listener: (event: VaultEvent) => void): () => void {
 }
 
 const tell = (event: VaultEvent) => {
+  if (event.kind === "uploads") for (const { probe } of event.uploads) playsHere(probe?.tracks);
   for (const listener of listeners) listener(event);
 };
 
-let caller: Caller | null = null;
-
-/** The worker starts with the first call: a browser that cannot run it hears why instead. */
-function worker(): Caller {
-  if (caller) return caller;
-  const started = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "vault" });
-  const made = new Caller(started, (event) => tell(event as VaultEvent));
-  started.addEventListener("error", (event) => {
-    made.break({
+function begin(name: "vault" | "door", onEvent: (event: unknown) => void): { worker: Worker; caller: Caller } {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name });
+  const caller = new Caller(worker, onEvent);
+  worker.addEventListener("error", (event) => {
+    caller.break({
       code: "no_core",
       message: `The part of this page that holds the keys stopped (${event.message || "it could not be loaded"}). Reload the page.`,
     });
   });
-  caller = made;
-  return made;
+  return { worker, caller };
+}
+
+let started: Caller | null = null;
+
+/** The worker starts with the first call: a browser that cannot run it hears why instead. */
+function vaultWorker(): Caller {
+  started ??= begin("vault", (event) => tell(event as VaultEvent)).caller;
+  return started;
+}
+
+/** Runs one call in a worker of its own, then has the lasting one look at what that left. */
+async function atTheDoor(method: string, args: unknown[]): Promise<unknown> {
+  const { worker, caller } = begin("door", () => undefined);
+  try {
+    return await caller.call(method, args);
+  } finally {
+    worker.terminate();
+    await core.heard();
+  }
 }
 
 function remote(): Core {
   const calls = [...VAULT_METHODS, ...BACKSTAGE].map((method) => {
-    const call = (...args: unknown[]) => worker().call(method, args, args.filter((arg) => arg instanceof MessagePort));
+    const call = AT_THE_DOOR.has(method)
+      ? (...args: unknown[]) => atTheDoor(method, args)
+      : (...args: unknown[]) => vaultWorker().call(method, args, args.filter((arg) => arg instanceof MessagePort));
     return [method, call] as const;
   });
   return Object.fromEntries(calls) as unknown as Core;
@@ -66,6 +84,21 @@ export const vault: Vault = {
   ...core,
   access: async () => (await unsupported()) ?? core.access(),
   retry: async () => (await unsupported()) ?? core.retry(),
+  async probe(file) {
+    const probe = await core.probe(file);
+    playsHere(probe.tracks);
+    return probe;
+  },
+  async uploads() {
+    const uploads = await core.uploads();
+    for (const { probe } of uploads) playsHere(probe?.tracks);
+    return uploads;
+  },
+  async open(video) {
+    const playable = await core.open(video);
+    playsHere(playable.details);
+    return playable;
+  },
   async upload(files) {
     const ids = await core.upload(files);
     files.forEach(({ file }, at) => {

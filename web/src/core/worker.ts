@@ -15,8 +15,8 @@ const siblings = new BroadcastChannel("gloaming");
 
 async function start(): Promise<WebVault> {
   await init();
-  const vault = new WebVault(new Host(), (event: VaultEvent) => say(event), (word: string) => siblings.postMessage(word));
-  siblings.onmessage = ({ data }: MessageEvent<string>) => void vault.heard(data);
+  const vault = new WebVault(new Host(), say, () => siblings.postMessage(null));
+  siblings.onmessage = () => void vault.heard();
   addEventListener("online", () => vault.network(true));
   addEventListener("offline", () => vault.network(false));
   return vault;
