@@ -508,7 +508,7 @@ fn read_trex(mut body: Reader<'_>) -> Result<Defaults, MediaError> {
     })
 }
 
-fn read_elst(mut body: Reader<'_>) -> Result<Vec<Edit>, MediaError> {
+pub(crate) fn read_elst(mut body: Reader<'_>) -> Result<Vec<Edit>, MediaError> {
     let (version, _) = body.full()?;
     let count = u64::from(body.u32()?);
     let width = if version == 1 { 20 } else { 12 };

@@ -1,10 +1,13 @@
 //! CMAF init segments.
 
 use crate::{
-    boxes::{Put, Reader, boxed, full_box},
+    boxes::{FourCc, Put, boxed, full_box},
     timeline::rescale,
-    track::{MovieHeader, SourceTrack, UPRIGHT},
+    track::{MovieHeader, SourceTrack},
 };
+
+/// A box of our own in a track's `udta`: the `track_ID` it had in the source, by which the source header is matched.
+pub(crate) const SOURCE_ID: &FourCc = b"glid";
 
 /// An init segment's parts that do not come out of the source as they are.
 pub(crate) struct Init<'a> {
@@ -101,9 +104,12 @@ impl Init<'_> {
             }
             boxed(out, b"minf", |out| self.write_minf(out));
         });
-        if let Some(name) = &track.name {
-            boxed(out, b"udta", |out| boxed(out, b"name", |out| out.extend_from_slice(name.as_bytes())));
-        }
+        boxed(out, b"udta", |out| {
+            if let Some(name) = &track.name {
+                boxed(out, b"name", |out| out.extend_from_slice(name.as_bytes()));
+            }
+            boxed(out, SOURCE_ID, |out| out.put_u32(track.id));
+        });
     }
 
     fn write_minf(&self, out: &mut Vec<u8>) {
@@ -174,18 +180,4 @@ pub(crate) fn iso_sound_entries(entries: &[crate::codec::Entry]) -> Option<Vec<u
         });
     }
     Some(out)
-}
-
-/// Whether a matrix leaves the picture as it is.
-pub(crate) fn is_upright(matrix: &[u8]) -> bool {
-    matrix == UPRIGHT
-}
-
-/// The first `kind` box inside nested boxes of an init segment.
-pub(crate) fn find_path<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<Reader<'a>> {
-    let mut reader = Reader::new(bytes, 0);
-    for kind in path {
-        reader = reader.find(kind).ok()??.body;
-    }
-    Some(reader)
 }

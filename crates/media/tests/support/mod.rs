@@ -15,7 +15,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use gloaming_media::{Demuxer, Extent, Fragment, MediaError, Movie, Piece, Plan, PlanOptions, Planner};
+use gloaming_media::{
+    Demuxer, Extent, Fragment, MediaError, Movie, Piece, Plan, PlanOptions, Planner, mp4_out::Mp4Writer,
+};
 
 /// Whether ffmpeg is here. Without it tests are skipped aloud, except in CI, where that is a failure.
 pub fn have_ffmpeg(test: &str) -> bool {
@@ -61,16 +63,62 @@ pub fn ffmpeg(args: &[&str]) -> String {
     String::from_utf8(out.stdout).unwrap()
 }
 
-/// What ffmpeg warns about while it decodes everything.
+/// What ffmpeg says about timestamps while it decodes everything.
 pub fn decode_warnings(path: &Path) -> String {
+    decode_warnings_of_map(path, "0")
+}
+
+/// The same for one stream.
+pub fn decode_warnings_of(path: &Path, stream: usize) -> String {
+    decode_warnings_of_map(path, &format!("0:{stream}"))
+}
+
+fn decode_warnings_of_map(path: &Path, map: &str) -> String {
     let out = Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-v", "warning", "-i"])
         .arg(path)
-        .args(["-map", "0", "-f", "null", "-"])
+        .args(["-map", map, "-c:s", "copy", "-f", "null", "-"])
         .output()
         .unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stderr).unwrap()
+    // Addresses differ from run to run.
+    let text = String::from_utf8(out.stderr).unwrap();
+    text.lines()
+        .map(|line| line.rsplit_once("] ").map_or(line, |(_, said)| said))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Writes the movie back as a progressive file, and once more with an interruption, which must change nothing.
+pub fn write_progressive(path: &Path, movie: &Movie, fragments: &[(Fragment, Vec<u8>)]) {
+    let inits: Vec<&[u8]> = movie.tracks().iter().map(|track| &track.init[..]).collect();
+    let total = fragments.iter().map(|(fragment, _)| fragment.media_bytes).sum();
+    let writer = || Mp4Writer::new(&inits, total).unwrap().with_source_header(movie.source_header()).unwrap();
+    let mut whole = writer();
+    let mut bytes = whole.begin();
+    for (fragment, plaintext) in fragments {
+        for range in whole.segment(fragment.track, plaintext).unwrap() {
+            bytes.extend_from_slice(&plaintext[range]);
+        }
+        assert_eq!(bytes.len() as u64, whole.position());
+    }
+    let moov = whole.finish().unwrap();
+
+    let mut resumed = writer();
+    let half = fragments.len() / 2;
+    for (number, (fragment, plaintext)) in fragments.iter().enumerate() {
+        if number < half {
+            let Piece::Literal(headers) = &fragment.pieces[0] else {
+                panic!("a fragment begins with its boxes")
+            };
+            assert_eq!(resumed.segment_headers(fragment.track, headers).unwrap(), fragment.media_bytes);
+        } else {
+            resumed.segment(fragment.track, plaintext).unwrap();
+        }
+    }
+    assert!(moov == resumed.finish().unwrap(), "a resumed file has another index");
+    bytes.extend_from_slice(&moov);
+    std::fs::write(path, bytes).unwrap();
 }
 
 /// Payload of one stream, hashed.
