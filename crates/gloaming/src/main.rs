@@ -1,2 +1,73 @@
-//! To be written.
-fn main() {}
+//! Gloaming: a self-hosted, end-to-end-encrypted home for video. One binary: the server, and every client verb.
+//!
+//! * [`offline`]: verbs that need no server (`seal`, `open`, `probe`, …).
+//! * [`failure`]: how a verb fails, and the exit codes.
+//! * [`terminal`]: how a verb speaks: text or JSON on standard output, progress on a terminal.
+//!
+//! A new verb is a struct that derives [`clap::Args`] (its doc comment is its help), implements [`Run`], and has one
+//! line in [`verbs!`].
+
+mod failure;
+mod native;
+mod offline;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use terminal::Terminal;
+
+/// What every verb can do.
+trait Run {
+    /// Does it. What goes wrong is told to the person once, by `main`.
+    fn run(self, terminal: &Terminal) -> Result<(), Failure>;
+}
+
+/// Video that only you can open: sealed on this device, stored anywhere, played everywhere.
+#[derive(Debug, Parser)]
+#[command(name = "gloaming", version, propagate_version = true, after_help = failure::EXIT_CODES)]
+struct Cli {
+    /// Print data as JSON on standard output (and a failure as JSON on standard error).
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+macro_rules! verbs {
+    ($($(#[$attribute:meta])* $name:ident($args:ty),)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Verb {
+            $($(#[$attribute])* $name($args),)*
+        }
+
+        impl Run for Verb {
+            fn run(self, terminal: &Terminal) -> Result<(), Failure> {
+                match self {
+                    $(Verb::$name(args) => args.run(terminal),)*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    Seal(offline::Seal),
+    Open(offline::Open),
+    Probe(offline::Probe),
+    Completions(offline::Completions),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = Terminal::new(cli.json);
+    match cli.verb.run(&terminal) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal.fail(&failure);
+            failure.exit().into()
+        }
+    }
+}
