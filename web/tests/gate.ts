@@ -1,0 +1,63 @@
+// A door between the browser and the server, which can be held shut: so that an upload can be interrupted in the middle,
+// in every browser alike. It counts the objects that went through whole.
+
+import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export type Gate = {
+  origin: string;
+  /** Paths of PUTs that the server said yes to, in order. */
+  stored: string[];
+  /** After so many stored objects further ones wait. */
+  letThrough: (objects: number) => void;
+  stop: () => Promise<void>;
+};
+
+export async function openGate(target: () => string): Promise<Gate> {
+  const stored: string[] = [];
+  let allowed = Infinity;
+  let begun = 0;
+  let waiting: (() => void)[] = [];
+
+  const pass = (from: IncomingMessage, to: ServerResponse) => {
+    const { hostname, port } = new URL(target());
+    const onward = request({ hostname, port, method: from.method, path: from.url, headers: from.headers }, (answer) => {
+      to.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(to);
+      answer.on("end", () => {
+        if (from.method === "PUT" && isObject(from) && (answer.statusCode ?? 500) < 300) stored.push(new URL(from.url ?? "", "http://x").pathname);
+      });
+    });
+    onward.on("error", () => to.destroy());
+    to.on("close", () => onward.destroy());
+    from.pipe(onward);
+  };
+  const server = createServer((from, to) => {
+    if (from.method === "PUT" && isObject(from)) {
+      begun += 1;
+      if (begun > allowed) {
+        waiting.push(() => !to.destroyed && pass(from, to));
+        return;
+      }
+    }
+    pass(from, to);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stored,
+    letThrough(objects) {
+      allowed = objects;
+      begun = 0;
+      for (const go of waiting.splice(0)) if (objects > 0) go();
+      waiting = [];
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+const isObject = (from: IncomingMessage) => !(from.url ?? "").startsWith("/v1/");

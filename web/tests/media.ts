@@ -1,0 +1,40 @@
+// Small films made by ffmpeg, and what ffmpeg says of them.
+
+import { execFile } from "node:child_process";
+import { mkdir, rename, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const folder = join(tmpdir(), "gloaming-web-media");
+
+async function made(name: string, args: string[]): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, name);
+  if (await stat(path).catch(() => null)) return path;
+  const part = join(folder, `${process.pid}-${name}`);
+  await run("ffmpeg", ["-v", "error", "-y", ...args, part]);
+  await rename(part, path);
+  return path;
+}
+
+/** H.264 with B-frames and AAC, 12 seconds, moov at the end, as a camera leaves it. */
+export const film = () =>
+  made("evening-at-the-lake.mp4", [
+    "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30", "-f", "lavfi", "-i", "sine=frequency=330:sample_rate=48000", "-t", "12",
+    "-c:v", "libx264", "-preset", "veryfast", "-g", "60", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k",
+  ]);
+
+/** Noise does not compress: about 70 MB in 12 s, several packs, long enough to be interrupted. */
+export const largeFilm = () =>
+  made("noise.mp4", [
+    "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30,noise=alls=60:allf=t", "-f", "lavfi", "-i", "sine=frequency=220:sample_rate=48000", "-t", "12",
+    "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "46M", "-minrate", "46M", "-maxrate", "46M", "-bufsize", "46M", "-g", "60", "-pix_fmt", "yuv420p", "-c:a", "aac",
+  ]);
+
+/** One hash for each stream's packets: equal for equal media, whatever the container does. */
+export async function streamHashes(path: string): Promise<string[]> {
+  const { stdout } = await run("ffmpeg", ["-v", "error", "-i", path, "-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "streamhash", "-"]);
+  return stdout.trim().split("\n");
+}
