@@ -1,1 +1,40 @@
-//! To be written.
+//! What any client does: accounts, the library, publishing, watching. One behaviour, natively and in a browser.
+//!
+//! The crate opens no socket and reads no file: a [`Platform`] does, and futures run on whatever polls them. The server
+//! is assumed hostile; what it can get wrong ends in a [`ClientError`] that says what it means.
+//!
+//! * [`platform`]: what the machine must offer.
+//! * [`Client`] and [`Session`]: registration, sign-in, unlocking, devices.
+//! * [`Library`]: the sealed records, in step with the other devices.
+//! * [`publish`]: a file into the library, resumable. [`open_video`], [`OpenVideo`]: playing. [`Download`], [`verify`].
+//! * [`Control`] and [`Progress`]: pausing, stopping, and seeing how far something long is.
+
+mod account;
+mod control;
+mod download;
+mod error;
+mod keep;
+pub mod library;
+pub mod platform;
+mod progress;
+mod publish;
+mod records;
+mod server;
+mod verify;
+mod watch;
+
+pub use account::{Client, Session};
+pub use control::Control;
+pub use download::{Download, Piece};
+pub use error::ClientError;
+pub use keep::orphans;
+pub use library::Library;
+pub use platform::Platform;
+pub use progress::{Phase, Progress};
+pub use publish::{
+    Inspected, PublishOptions, Published, Unfinished, abandon, fingerprint, inspect, probe, publish,
+    unfinished,
+};
+pub use records::{PlaylistRecord, PositionRecord, PosterInfo, SettingsRecord, TrackSummary, VideoRecord};
+pub use verify::{Verified, verify, verify_against};
+pub use watch::{OpenVideo, open_video};

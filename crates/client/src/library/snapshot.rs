@@ -1,0 +1,241 @@
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use gloaming_api::library::EMPTY_HEAD;
+use gloaming_ids::{RecordId, UnixMillis, VideoId};
+
+use crate::records::{
+    Digest, Kept, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen, SettingsRecord, TrackSummary,
+    VideoRecord,
+};
+
+/// Heads that are remembered, so that what other writers had seen can be checked.
+const HEADS: usize = 4096;
+
+/// One video, as lists show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoRow {
+    /// Which.
+    pub video: VideoId,
+    /// What the owner calls it.
+    pub title: String,
+    /// What the file was called.
+    pub file_name: String,
+    /// When it came into the library.
+    pub added_at: UnixMillis,
+    /// When it was recorded.
+    pub captured_at: Option<UnixMillis>,
+    /// Since when it is in the trash.
+    pub trashed_at: Option<UnixMillis>,
+    /// How long it plays, in milliseconds.
+    pub duration_ms: u64,
+    /// Bytes of the source file.
+    pub size: u64,
+    /// Its streams.
+    pub tracks: Vec<TrackSummary>,
+    /// Its picture.
+    pub poster: Option<PosterInfo>,
+    /// Seconds watched so far.
+    pub position: Option<f64>,
+    /// Watched to the end.
+    pub finished: bool,
+    /// When it was last watched.
+    pub watched_at: Option<UnixMillis>,
+}
+
+/// Videos in an order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Playlist {
+    /// Which.
+    pub id: RecordId,
+    /// Its name.
+    pub name: String,
+    /// The folder it came from.
+    pub path: Option<String>,
+    /// Its videos, those that are still in the library.
+    pub items: Vec<VideoId>,
+}
+
+/// A record as the feed left it.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) version: u64,
+    /// The sealed bytes, for the cache; none after a deletion.
+    pub(crate) sealed: Option<Vec<u8>>,
+    pub(crate) record: Option<Record>,
+}
+
+/// What the records say, up to one place in the feed.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) followed: bool,
+    pub(crate) seq: u64,
+    pub(crate) head: [u8; 32],
+    /// The heads after `seq - heads.len() + 1` to `seq`.
+    pub(crate) heads: VecDeque<[u8; 32]>,
+    pub(crate) rows: BTreeMap<RecordId, Row>,
+    videos: HashMap<VideoId, RecordId>,
+    positions: HashMap<VideoId, RecordId>,
+    settings: Option<RecordId>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            followed: false,
+            seq: 0,
+            head: EMPTY_HEAD,
+            heads: VecDeque::new(),
+            rows: BTreeMap::new(),
+            videos: HashMap::new(),
+            positions: HashMap::new(),
+            settings: None,
+        }
+    }
+}
+
+impl Snapshot {
+    /// Whether the feed was followed since this process began.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.followed
+    }
+
+    /// What a writer testifies to have seen.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { seq: self.seq, head: Digest::new(self.head) }
+    }
+
+    /// Whether what another writer had seen fits what this device was shown. What is too long ago cannot be told.
+    pub(crate) fn agrees(&self, seen: &Seen) -> bool {
+        if seen.seq == 0 {
+            return seen.head.as_ref() == EMPTY_HEAD.as_slice();
+        }
+        let Some(back) = self.seq.checked_sub(seen.seq) else { return false };
+        let known = usize::try_from(back).ok().and_then(|back| self.heads.len().checked_sub(back + 1));
+        known.is_none_or(|at| self.heads[at].as_slice() == seen.head.as_slice())
+    }
+
+    pub(crate) fn advance(&mut self, seq: u64, head: [u8; 32]) {
+        (self.seq, self.head) = (seq, head);
+        if self.heads.len() == HEADS {
+            self.heads.pop_front();
+        }
+        self.heads.push_back(head);
+    }
+
+    /// The version that the next write of this record replaces.
+    pub(crate) fn version(&self, record: RecordId) -> u64 {
+        self.rows.get(&record).map_or(0, |row| row.version)
+    }
+
+    pub(crate) fn has(&self, record: RecordId) -> bool {
+        self.rows.get(&record).is_some_and(|row| row.record.is_some())
+    }
+
+    pub(crate) fn set(&mut self, id: RecordId, row: Row) {
+        let index = |map: &mut HashMap<VideoId, RecordId>, video, there: bool| {
+            if there {
+                map.insert(video, id);
+            } else {
+                map.remove(&video);
+            }
+        };
+        let old = self.rows.get(&id).and_then(|row| row.record.clone());
+        for (record, there) in [(old.as_ref(), false), (row.record.as_ref(), true)] {
+            match record {
+                Some(Record::Video(record)) => index(&mut self.videos, record.known.video, there),
+                Some(Record::Position(record)) => index(&mut self.positions, record.known.video, there),
+                Some(Record::Settings(_)) => self.settings = there.then_some(id),
+                Some(Record::Playlist(_) | Record::Unknown) | None => {}
+            }
+        }
+        self.rows.insert(id, row);
+    }
+
+    fn record(&self, id: Option<&RecordId>) -> Option<&Record> {
+        self.rows.get(id?)?.record.as_ref()
+    }
+
+    pub(crate) fn video_kept(&self, video: VideoId) -> Option<&Kept<VideoRecord>> {
+        match self.record(self.videos.get(&video))? {
+            Record::Video(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn video_record(&self, video: VideoId) -> Option<&VideoRecord> {
+        self.video_kept(video).map(|record| &record.known)
+    }
+
+    pub(crate) fn records_of_videos(&self) -> impl Iterator<Item = &VideoRecord> {
+        self.videos.keys().filter_map(|video| self.video_record(*video))
+    }
+
+    pub(crate) fn position(&self, video: VideoId) -> Option<&Kept<PositionRecord>> {
+        match self.record(self.positions.get(&video))? {
+            Record::Position(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn settings_kept(&self) -> Option<&Kept<SettingsRecord>> {
+        match self.record(self.settings.as_ref())? {
+            Record::Settings(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Option<&SettingsRecord> {
+        self.settings_kept().map(|record| &record.known)
+    }
+
+    pub(crate) fn playlist_kept(&self, list: RecordId) -> Option<&Kept<PlaylistRecord>> {
+        match self.record(Some(&list))? {
+            Record::Playlist(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn playlists_kept(&self) -> impl Iterator<Item = (RecordId, &Kept<PlaylistRecord>)> {
+        self.rows.iter().filter_map(|(id, row)| match &row.record {
+            Some(Record::Playlist(record)) => Some((*id, record)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn video(&self, video: VideoId) -> Option<VideoRow> {
+        let record = self.video_record(video)?;
+        let position = self.position(video).map(|position| &position.known);
+        Some(VideoRow {
+            video,
+            title: record.title.clone(),
+            file_name: record.file_name.clone(),
+            added_at: record.added_at,
+            captured_at: record.captured_at,
+            trashed_at: record.trashed_at,
+            duration_ms: record.duration_ms,
+            size: record.size,
+            tracks: record.tracks.clone(),
+            poster: record.poster.clone(),
+            position: position.map(|position| position.seconds),
+            finished: position.is_some_and(|position| position.finished),
+            watched_at: position.map(|position| position.at),
+        })
+    }
+
+    pub(crate) fn videos(&self) -> Vec<VideoRow> {
+        self.videos.keys().filter_map(|video| self.video(*video)).collect()
+    }
+
+    pub(crate) fn playlists(&self) -> Vec<Playlist> {
+        let mut lists: Vec<_> = self
+            .playlists_kept()
+            .map(|(id, record)| {
+                let PlaylistRecord { name, path, items } = record.known.clone();
+                let items = items.into_iter().filter(|video| self.videos.contains_key(video)).collect();
+                Playlist { id, name, path, items }
+            })
+            .collect();
+        lists.sort_by_cached_key(|list| (super::fold(&list.name), list.id));
+        lists
+    }
+}

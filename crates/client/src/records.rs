@@ -1,0 +1,291 @@
+//! What the library's records say, and how they are written.
+//!
+//! ```text
+//! record = CBOR { kind: text, v: 1, seen: { seq, head(32) }, at: unix ms, body: map }       sealed by `gloaming-keys`
+//! ```
+//!
+//! * `seen` is the feed's head that the writer had seen. Sealed, it is testimony that the server cannot forge: whoever
+//!   reads the record checks it against the chain they were shown.
+//! * Fields that a newer version added to a body are kept as they are when this version writes the record again. A kind
+//!   or `v` that is not known here is left alone altogether.
+
+use ciborium::Value;
+use gloaming_ids::{ObjectId, UnixMillis, VideoId};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::ClientError;
+
+const FORMAT: u8 = 1;
+
+/// A digest, as CBOR bytes.
+pub(crate) type Digest = serde_bytes::ByteArray<32>;
+
+/// A video of the library.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VideoRecord {
+    /// Which.
+    pub video: VideoId,
+    /// What the owner calls it.
+    pub title: String,
+    /// What the file was called.
+    pub file_name: String,
+    /// When it was recorded, by the file's own account.
+    pub captured_at: Option<UnixMillis>,
+    /// How long it plays, in milliseconds.
+    pub duration_ms: u64,
+    /// Bytes of the source file.
+    pub size: u64,
+    /// The index this record vouches for: an older one served again is noticed.
+    pub index_version: u64,
+    /// SHA-256 of the sealed index.
+    pub index_digest: Digest,
+    /// See [`crate::fingerprint`].
+    pub fingerprint: Digest,
+    /// When the source file was last written.
+    pub modified_at: Option<UnixMillis>,
+    /// When it came into the library.
+    pub added_at: UnixMillis,
+    /// Since when it is in the trash.
+    pub trashed_at: Option<UnixMillis>,
+    /// Its streams, for lists and for "where does it play".
+    pub tracks: Vec<TrackSummary>,
+    /// Its picture.
+    pub poster: Option<PosterInfo>,
+}
+
+/// One stream, in few words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrackSummary {
+    /// `video`, `audio`, `subtitle`, `metadata` or `other`.
+    pub kind: String,
+    /// RFC 6381.
+    pub codec: String,
+    /// BCP 47, or `und`.
+    pub language: String,
+    /// Pixels, before rotation; 0 without a picture.
+    pub width: u32,
+    /// Pixels, before rotation.
+    pub height: u32,
+    /// High dynamic range.
+    pub hdr: bool,
+}
+
+/// A video's picture: a sealed object beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PosterInfo {
+    /// Where it rests.
+    pub object: ObjectId,
+    /// Which version of it, as bound into its seal.
+    pub version: u64,
+    /// Bytes, sealed.
+    pub length: u64,
+    /// SHA-256 of the sealed object.
+    pub digest: Digest,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// BlurHash, for before it is loaded.
+    pub blurhash: String,
+}
+
+/// Videos in an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlaylistRecord {
+    /// What the owner calls it.
+    pub name: String,
+    /// The folder it stands for, relative, with `/`: set by an upload of a folder.
+    pub path: Option<String>,
+    /// Its videos; no video twice.
+    pub items: Vec<VideoId>,
+}
+
+/// How far somebody watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PositionRecord {
+    /// Which video.
+    pub video: VideoId,
+    /// Seconds from its start.
+    pub seconds: f64,
+    /// Watched to the end.
+    pub finished: bool,
+    /// When, by the watching device's clock. The newest wins.
+    pub at: UnixMillis,
+}
+
+/// Wishes that follow the account from device to device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SettingsRecord {
+    /// Lock after so many minutes without a touch; 0 is never.
+    pub auto_lock_minutes: Option<u32>,
+    /// `system`, `dark` or `light`.
+    pub theme: Option<String>,
+}
+
+/// A body, and the fields of it that this version does not know.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Kept<T> {
+    pub(crate) known: T,
+    rest: Vec<(Value, Value)>,
+}
+
+impl<T: Serialize + DeserializeOwned> Kept<T> {
+    pub(crate) fn new(known: T) -> Self {
+        Self { known, rest: Vec::new() }
+    }
+
+    fn read(body: Value) -> Option<Self> {
+        let known: T = body.deserialized().ok()?;
+        let Value::Map(mut rest) = body else { return None };
+        let Ok(Value::Map(spelled)) = Value::serialized(&known) else { return None };
+        rest.retain(|(name, _)| !spelled.iter().any(|(known, _)| known == name));
+        Some(Self { known, rest })
+    }
+
+    fn write(&self) -> Value {
+        let mut body = match Value::serialized(&self.known) {
+            Ok(Value::Map(body)) => body,
+            _ => unreachable!("bodies are structs of plain fields"),
+        };
+        body.extend(self.rest.iter().cloned());
+        Value::Map(body)
+    }
+}
+
+/// What a record is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Record {
+    Video(Kept<VideoRecord>),
+    Playlist(Kept<PlaylistRecord>),
+    Position(Kept<PositionRecord>),
+    Settings(Kept<SettingsRecord>),
+    /// Of a kind, or a version of one, that this build does not know. Never written again from here.
+    Unknown,
+}
+
+/// The head of the feed, at a place in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) seq: u64,
+    pub(crate) head: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    kind: String,
+    v: u8,
+    seen: Seen,
+    at: UnixMillis,
+    body: Value,
+}
+
+impl Record {
+    /// The name of its kind, which is also what derived record ids are made of.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Record::Video(_) => "video",
+            Record::Playlist(_) => "playlist",
+            Record::Position(_) => "position",
+            Record::Settings(_) => "settings",
+            Record::Unknown => "unknown",
+        }
+    }
+
+    /// The plaintext of a record.
+    pub(crate) fn encode(&self, seen: Seen, at: UnixMillis) -> Vec<u8> {
+        let body = match self {
+            Record::Video(body) => body.write(),
+            Record::Playlist(body) => body.write(),
+            Record::Position(body) => body.write(),
+            Record::Settings(body) => body.write(),
+            Record::Unknown => unreachable!("what is not understood is not written"),
+        };
+        let envelope = Envelope { kind: self.kind().into(), v: FORMAT, seen, at, body };
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&envelope, &mut bytes).expect("writing to memory does not fail");
+        bytes
+    }
+
+    /// What a record says, and the head its writer had seen.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Record, Seen), ClientError> {
+        let broken = || ClientError::tampered("a record of the library");
+        let Envelope { kind, v, seen, body, .. } = ciborium::from_reader(bytes).map_err(|_| broken())?;
+        if v > FORMAT {
+            return Ok((Record::Unknown, seen));
+        }
+        let record = match kind.as_str() {
+            "video" => Kept::read(body).map(Record::Video),
+            "playlist" => Kept::read(body).map(Record::Playlist),
+            "position" => Kept::read(body).map(Record::Position),
+            "settings" => Kept::read(body).map(Record::Settings),
+            _ => Some(Record::Unknown),
+        };
+        record.map(|record| (record, seen)).ok_or_else(broken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn seen() -> Seen {
+        Seen { seq: 7, head: Digest::new([3; 32]) }
+    }
+
+    pub(crate) fn video() -> VideoRecord {
+        VideoRecord {
+            video: VideoId::from_bytes([1; 16]),
+            title: "Harbour at dusk".into(),
+            file_name: "MVI_0001.MOV".into(),
+            captured_at: Some(UnixMillis(1)),
+            duration_ms: 61_000,
+            size: 1 << 30,
+            index_version: 1,
+            index_digest: Digest::new([4; 32]),
+            fingerprint: Digest::new([5; 32]),
+            modified_at: None,
+            added_at: UnixMillis(2),
+            trashed_at: None,
+            tracks: vec![],
+            poster: None,
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written() {
+        let record = Record::Video(Kept::new(video()));
+        let (back, witness) = Record::decode(&record.encode(seen(), UnixMillis(9))).unwrap();
+        assert_eq!((back, witness), (record, seen()));
+    }
+
+    #[test]
+    fn a_field_of_a_newer_version_survives_a_rename_by_this_one() {
+        let Ok(Value::Map(mut body)) = Value::serialized(&video()) else { panic!() };
+        body.push((Value::Text("mood".into()), Value::Text("calm".into())));
+        let newer =
+            Envelope { kind: "video".into(), v: 1, seen: seen(), at: UnixMillis(0), body: Value::Map(body) };
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&newer, &mut bytes).unwrap();
+
+        let (Record::Video(mut record), _) = Record::decode(&bytes).unwrap() else { panic!() };
+        record.known.title = "Another".into();
+        let again = Record::Video(record).encode(seen(), UnixMillis(0));
+        let envelope: Envelope = ciborium::from_reader(again.as_slice()).unwrap();
+        let Value::Map(body) = envelope.body else { panic!() };
+        assert!(body.contains(&(Value::Text("mood".into()), Value::Text("calm".into()))));
+        assert!(body.contains(&(Value::Text("title".into()), Value::Text("Another".into()))));
+        assert_eq!(body.iter().filter(|(name, _)| *name == Value::Text("title".into())).count(), 1);
+    }
+
+    #[test]
+    fn an_unknown_kind_or_version_is_left_alone_and_rubbish_is_refused() {
+        for (kind, v) in [("mystery", 1), ("video", 2)] {
+            let newer = Envelope { kind: kind.into(), v, seen: seen(), at: UnixMillis(0), body: Value::Null };
+            let mut bytes = Vec::new();
+            ciborium::into_writer(&newer, &mut bytes).unwrap();
+            assert_eq!(Record::decode(&bytes).unwrap().0, Record::Unknown);
+        }
+        assert!(matches!(Record::decode(b"\xff"), Err(ClientError::Tampered { .. })));
+    }
+}
