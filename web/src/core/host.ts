@@ -117,6 +117,14 @@ export class Host {
     return shelves[shelf].names(prefix);
   }
 
+  /** Width and height of a picture; throws where it is none. */
+  async size(image: Blob): Promise<[number, number]> {
+    const bitmap = await createImageBitmap(image);
+    const { width, height } = bitmap;
+    bitmap.close();
+    return [width, height];
+  }
+
   /** Takes a name for as long as this worker lives, if no other tab's worker has it. True if it is ours. */
   claim(name: string): Promise<boolean> {
     if (this.#claimed.has(name)) return Promise.resolve(true);

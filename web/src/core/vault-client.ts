@@ -97,6 +97,8 @@ export const vault: Vault = {
   async open(video) {
     const playable = await core.open(video);
     playsHere(playable.details);
+    const silent = playable.details.filter((track) => track.plays.here === false);
+    playable.unplayable = silent.map((track) => `This browser cannot play the ${track.kind} track (${track.codecName}).`);
     return playable;
   },
   async upload(files) {
