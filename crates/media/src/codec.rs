@@ -178,8 +178,10 @@ fn parse_boxes(
                 }
             }
             b"esds" => {
-                if let Some(codec) = mpeg4(kind, body)? {
+                if let Some((codec, channels)) = mpeg4(kind, body)? {
                     entry.codec = codec;
+                    // The entry says 2 for mono in many files; the decoder's configuration knows.
+                    entry.channels = channels.unwrap_or(entry.channels);
                     entry.quicktime_esds = Some(child.whole.to_vec());
                 }
             }
@@ -223,8 +225,8 @@ fn vp9(kind: FourCc, mut body: Reader<'_>) -> Result<String, MediaError> {
 }
 
 /// The codec of an `esds`: ISO/IEC 14496-1 descriptors, of which only the object type and the decoder's own
-/// configuration count.
-fn mpeg4(kind: FourCc, mut body: Reader<'_>) -> Result<Option<String>, MediaError> {
+/// configuration count. The codec string, and the channels where they are known.
+fn mpeg4(kind: FourCc, mut body: Reader<'_>) -> Result<Option<(String, Option<u16>)>, MediaError> {
     body.full()?;
     let Some((3, mut es)) = descriptor(&mut body)? else { return Ok(None) };
     es.skip(2)?;
@@ -242,14 +244,15 @@ fn mpeg4(kind: FourCc, mut body: Reader<'_>) -> Result<Option<String>, MediaErro
     let Some((4, mut config)) = descriptor(&mut es)? else { return Ok(None) };
     let object = config.u8()?;
     if object != 0x40 {
-        return Ok(Some(format!("{}.{object:02X}", plain_name(kind))));
+        return Ok(Some((format!("{}.{object:02X}", plain_name(kind)), None)));
     }
     config.skip(12)?;
     let audio = match descriptor(&mut config) {
-        Ok(Some((5, specific))) => aac_object_type(specific.rest()),
-        _ => None,
+        Ok(Some((5, specific))) => specific.rest(),
+        _ => &[],
     };
-    Ok(Some(format!("{}.40.{}", plain_name(kind), audio.unwrap_or(2))))
+    let object = aac_object_type(audio).unwrap_or(2);
+    Ok(Some((format!("{}.40.{object}", plain_name(kind)), aac_channels(audio, object))))
 }
 
 /// A descriptor: its tag and its content.
@@ -309,6 +312,19 @@ fn aac_object_type(config: &[u8]) -> Option<u32> {
     let mut bits = Bits { bytes: config, next: 0 };
     let object = bits.object_type()?;
     Some(backward_compatible_extension(&mut bits, object).unwrap_or(object))
+}
+
+/// Channels of a plain configuration (ISO/IEC 14496-3 table 1.19). Parametric stereo makes two of one.
+fn aac_channels(config: &[u8], object: u32) -> Option<u16> {
+    let mut bits = Bits { bytes: config, next: 0 };
+    bits.object_type()?;
+    bits.frequency()?;
+    match bits.take(4)? {
+        1 if object == 29 => Some(2),
+        channels @ 1..=6 => Some(channels as u16),
+        7 => Some(8),
+        _ => None,
+    }
 }
 
 fn backward_compatible_extension(bits: &mut Bits<'_>, object: u32) -> Option<u32> {

@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "test support: each test uses a part of it, and may panic"
@@ -149,13 +150,21 @@ pub fn frames(path: &Path, stream: usize, before: &[&str]) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Frame rows must be equal; the last packet's duration may differ, because ffmpeg trims it by the edit list in a
-/// progressive file only.
-pub fn assert_same_frames(name: &str, source: &[Vec<String>], output: &[Vec<String>]) {
+/// Frame rows must be equal, except for durations in three places: of the last packet, which ffmpeg trims by the edit
+/// list in a progressive file only; in a `progressive` file of a packet before a gap, which lasts to the gap's end; and
+/// of Opus in fragments, of which ffmpeg (its own files as well) says 0.
+pub fn assert_same_frames(name: &str, source: &[Vec<String>], output: &[Vec<String>], progressive: bool) {
     assert_eq!(source.len(), output.len(), "{name}: number of packets");
+    let dts = |row: Option<&Vec<String>>| row?.first()?.parse::<i64>().ok();
     for (number, (a, b)) in source.iter().zip(output).enumerate() {
         let last = number + 1 == source.len();
-        let same = a == b || (last && [0, 1, 3, 4].iter().all(|&cell| a.get(cell) == b.get(cell)));
+        let to_next =
+            dts(output.get(number + 1)).zip(dts(Some(b))).map(|(next, this)| (next - this).to_string());
+        let stretched = progressive && to_next.is_some() && b.get(2) == to_next.as_ref();
+        let opus =
+            !progressive && name.starts_with("opus") && b.get(2).is_some_and(|duration| duration == "0");
+        let excused = last || stretched || opus;
+        let same = a == b || (excused && [0, 1, 3, 4].iter().all(|&cell| a.get(cell) == b.get(cell)));
         assert!(same, "{name}: packet {number} differs\nsource {a:?}\noutput {b:?}");
     }
 }
