@@ -10,14 +10,13 @@ export function whereItPlays(track: TrackReport): string {
   return here === false && names.length > 0 ? `${where} ${m.upload.notHere}` : where;
 }
 
-/** One sentence for the file: the narrowest of its pictures and sounds. */
-export function verdict(probe: Probe): { text: string; bad: boolean } {
+/** Where the file plays: one sentence if everywhere, else one for each picture or sound that does not. */
+export function verdicts(probe: Probe): { text: string; bad: boolean }[] {
   const media = probe.tracks.filter((track) => track.kind === "video" || track.kind === "audio");
-  const worst = media
-    .map((track) => ({ track, score: +track.plays.chromium + +track.plays.firefox + +track.plays.safari - (track.plays.here === false ? 0.5 : 0) }))
-    .sort((a, b) => a.score - b.score)[0];
-  if (!worst) return { text: m.upload.playsNowhere, bad: true };
-  return { text: whereItPlays(worst.track), bad: worst.score < 2.5 };
+  if (media.length === 0) return [{ text: m.upload.playsNowhere, bad: true }];
+  const narrow = media.filter(({ plays }) => !plays.chromium || !plays.firefox || !plays.safari || plays.here === false);
+  if (narrow.length === 0) return [{ text: m.upload.playsEverywhere, bad: false }];
+  return narrow.map((track) => ({ text: `${track.codecName}: ${whereItPlays(track)}`, bad: true }));
 }
 
 export function tracksInWords(probe: Probe): string {
