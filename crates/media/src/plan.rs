@@ -365,10 +365,10 @@ impl TrackPlan {
                 Limit::After(least) => elapsed >= least || !open.independent,
                 Limit::At(cut) => presented >= cut,
             };
-            if forced || (begun && run.is_sync() && at_limit) {
-                if let Some(fragment) = self.close(number, true) {
-                    return Ok(Step::Fragment(fragment));
-                }
+            if (forced || (begun && run.is_sync() && at_limit))
+                && let Some(fragment) = self.close(number, true)
+            {
+                return Ok(Step::Fragment(fragment));
             }
 
             let leading = self.kind == TrackKind::Video && open.independent && open.fragments == 0;
@@ -377,10 +377,11 @@ impl TrackPlan {
                     || run.description != self.building.description
                     || dts != self.building.start.saturating_add(self.building.duration));
             let fits = self.building.room_for(&run, offset, max_fragment);
-            if splits || (fits == 0 && !self.building.is_empty()) {
-                if let Some(fragment) = self.close(number, false) {
-                    return Ok(Step::Fragment(fragment));
-                }
+            // With nothing in it, it is not closed either.
+            if (splits || fits == 0)
+                && let Some(fragment) = self.close(number, false)
+            {
+                return Ok(Step::Fragment(fragment));
             }
             if u64::from(run.size) > Planner::MAX_SAMPLE {
                 return Err(MediaError::SampleTooLarge {

@@ -63,10 +63,8 @@ impl TableScan {
         loop {
             match self.stage {
                 Stage::Durations => {
-                    if self.undated > 0 {
-                        if let Some(extent) = self.durations.need() {
-                            return Ok(Some(extent));
-                        }
+                    if let Some(extent) = self.durations.need().filter(|_| self.undated > 0) {
+                        return Ok(Some(extent));
                     }
                     match self.durations.peek().filter(|_| self.undated > 0) {
                         Some(entry) => {

@@ -66,7 +66,10 @@ fn file(samples: &[Sample], per_chunk: usize) -> Vec<u8> {
         table(b"stts", &rows(|s| vec![1, s.duration])),
         table(b"ctts", &rows(|s| vec![1, s.offset])),
         table(b"stss", &syncs),
-        boxed(b"stsz", &[words(&[0, 0, samples.len() as u32]), words(&rows(|s| vec![s.size]).concat())].concat()),
+        boxed(
+            b"stsz",
+            &[words(&[0, 0, samples.len() as u32]), words(&rows(|s| vec![s.size]).concat())].concat(),
+        ),
         table(b"stsc", &runs),
         table(b"stco", &chunks.iter().map(|&chunk| vec![chunk]).collect::<Vec<_>>()),
     ]
@@ -122,7 +125,13 @@ fn remux(data: &[u8], options: PlanOptions) -> Result<Vec<u8>, MediaError> {
 
 fn samples(count: u32) -> Vec<Sample> {
     (0..count)
-        .map(|n| Sample { size: 3 + n % 5, duration: 20, offset: n % 3 * 20, sync: n % 30 == 0, payload: vec![n as u8; 3 + (n % 5) as usize] })
+        .map(|n| Sample {
+            size: 3 + n % 5,
+            duration: 20,
+            offset: n % 3 * 20,
+            sync: n % 30 == 0,
+            payload: vec![n as u8; 3 + (n % 5) as usize],
+        })
         .collect()
 }
 
@@ -136,7 +145,10 @@ fn what_is_no_movie_is_told_apart() {
     assert!(matches!(demux(&matroska), Err(MediaError::UnsupportedFormat { format: "Matroska and WebM" })));
     let unfinished = [boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"mdat", &[7; 100])].concat();
     assert_eq!(demux(&unfinished).unwrap_err(), MediaError::NoIndex);
-    assert_eq!(demux(&[boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"moov", b"")].concat()).unwrap_err(), MediaError::NoTracks);
+    assert_eq!(
+        demux(&[boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"moov", b"")].concat()).unwrap_err(),
+        MediaError::NoTracks
+    );
     assert_eq!(demux(&file(&[], 1)).unwrap_err(), MediaError::NoSamples);
     let still = Sample { duration: 0, ..samples(1)[0].clone() };
     assert_eq!(demux(&file(&[still], 1)).unwrap_err(), MediaError::NoDuration);
@@ -192,9 +204,15 @@ fn only_the_asked_range_is_taken() {
 }
 
 fn any_sample() -> impl Strategy<Value = Sample> {
-    (0_u32..2000, 1_u32..900, 0_u32..100, any::<bool>(), any::<u8>()).prop_map(|(size, duration, offset, sync, fill)| {
-        Sample { size, duration, offset, sync, payload: vec![fill; size as usize] }
-    })
+    (0_u32..2000, 1_u32..900, 0_u32..100, any::<bool>(), any::<u8>()).prop_map(
+        |(size, duration, offset, sync, fill)| Sample {
+            size,
+            duration,
+            offset,
+            sync,
+            payload: vec![fill; size as usize],
+        },
+    )
 }
 
 proptest! {

@@ -153,10 +153,12 @@ fn fragmented() {
         ("omit-tfhd-offset", "+frag_keyframe+empty_moov+omit_tfhd_offset"),
         ("separate", "+frag_keyframe+empty_moov+separate_moof"),
     ] {
+        // With a fragment for every packet, ffmpeg itself dates sound wrongly: some packets begin before others end.
+        let sound = if name == "every-frame" { "-an" } else { "-c:a aac" };
         let movie = check(
             name,
             "mp4",
-            &[&format!("{VIDEO} {SOUND} -t 5 {H264} -bf 2 -g 30 -c:a aac -movflags {flags}")],
+            &[&format!("{VIDEO} {SOUND} -t 5 {H264} -bf 2 -g 30 {sound} -movflags {flags}")],
         );
         let Some(movie) = movie else { return };
         assert_eq!(movie.format(), "Fragmented MP4");
