@@ -208,7 +208,9 @@ impl Platform for Browser {
         sealed.await.map_err(|stopped| match stopped {
             Stopped::Source(failure) => failure,
             // Only out of memory: keys and lengths are ours.
-            Stopped::Crypto(_) => SourceFailure::Unreadable("the browser could not encrypt a part of it".into()),
+            Stopped::Crypto(error) => {
+                SourceFailure::Unreadable(format!("the browser could not encrypt a part of it: {}", message(&error)))
+            }
         })
     }
 

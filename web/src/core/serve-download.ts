@@ -2,7 +2,7 @@
 
 type Source = {
   /** The next bytes of the file, or none at its end. */
-  downloadChunk(download: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  downloadChunk(download: number): Promise<Uint8Array | undefined>;
   endDownload(download: number): void;
 };
 
@@ -21,7 +21,9 @@ export function serve(source: Source, download: number, port: MessagePort): Prom
           resolve();
           return;
         }
-        const bytes = chunk.byteLength === chunk.buffer.byteLength ? chunk.buffer : chunk.slice().buffer;
+        // Moved, not copied, where the chunk is all there is in its buffer.
+        const whole = chunk.buffer instanceof ArrayBuffer && chunk.byteLength === chunk.buffer.byteLength;
+        const bytes = whole ? (chunk.buffer as ArrayBuffer) : chunk.slice().buffer;
         port.postMessage(bytes, [bytes]);
       } catch (error) {
         port.postMessage({ error: error instanceof Error ? error.message : "it could not be opened" });

@@ -14,7 +14,7 @@ const allowed: ReadonlySet<string> = new Set<string>([...VAULT_METHODS, ...BACKS
 const siblings = new BroadcastChannel("gloaming");
 
 async function start(): Promise<WebVault> {
-  await init();
+  await init({ module_or_path: new URL("../wasm/gloaming_web_bg.wasm", import.meta.url) });
   const vault = new WebVault(new Host(), say, () => siblings.postMessage(null));
   siblings.onmessage = () => void vault.heard();
   addEventListener("online", () => vault.network(true));
