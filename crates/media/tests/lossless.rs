@@ -48,6 +48,13 @@ fn check_with(name: &str, extension: &str, steps: &[&str], reading: &[&str]) -> 
 fn check_file(name: &str, dir: &Scratch, source: &Path, reading: &[&str]) -> Movie {
     // ffmpeg reads PCM chunk by chunk, and where chunks end is for the writer to choose.
     let timing = !name.starts_with("pcm");
+    // Negative offsets in fragments make ffmpeg show every picture late by the reorder delay. We write it into an edit
+    // list, so that it is right; what must agree is all else.
+    let late = name.starts_with("cmaf");
+    let read = |path: &Path, stream: usize| {
+        let rows = frames(path, stream, reading);
+        if late { from_zero(rows) } else { rows }
+    };
     let movie = demux(source).unwrap();
     let fragments = plan(source, movie.clone(), PlanOptions::default()).unwrap();
     let single = write_tracks(dir, &movie, &fragments);
@@ -62,14 +69,14 @@ fn check_file(name: &str, dir: &Scratch, source: &Path, reading: &[&str]) -> Mov
     write_progressive(&progressive, &movie, &fragments);
 
     for (number, track) in single.iter().enumerate() {
-        let (payload, rows) = (stream_hash(source, number, reading), frames(source, number, reading));
+        let (payload, rows) = (stream_hash(source, number, reading), read(source, number));
         for (what, path, stream) in
             [("segments", track, 0), ("merged", &merged, number), ("mp4", &progressive, number)]
         {
             let name = format!("{name}, {what}, track {number}");
             assert_eq!(payload, stream_hash(path, stream, reading), "{name}: payload");
             if timing {
-                assert_same_frames(&name, &rows, &frames(path, stream, reading), what == "mp4");
+                assert_same_frames(&name, &rows, &read(path, stream), what == "mp4");
             }
         }
         assert_eq!(decode_warnings(track), decode_warnings_of(source, number), "{name}: track {number}");

@@ -150,6 +150,20 @@ pub fn frames(path: &Path, stream: usize, before: &[&str]) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// The same rows on a timeline that begins with the first decode time.
+pub fn from_zero(mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let number = |cell: &String| cell.parse::<i64>().ok();
+    let first = rows.iter().find_map(|row| row.first().and_then(number)).unwrap();
+    for row in &mut rows {
+        for cell in row.iter_mut().take(2) {
+            if let Some(time) = number(cell) {
+                *cell = (time - first).to_string();
+            }
+        }
+    }
+    rows
+}
+
 /// Frame rows must be equal, except for durations in three places: of the last packet, which ffmpeg trims by the edit
 /// list in a progressive file only; in a `progressive` file of a packet before a gap, which lasts to the gap's end; and
 /// in fragments where ffmpeg (in its own files as well) says 0 for codecs without a fixed frame size.
