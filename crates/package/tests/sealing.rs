@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gloaming_ids::{ObjectId, VideoId};
 use gloaming_keys::{SegmentKeys, VideoSecret};
-use gloaming_media::{Piece, Planner, SourceHeader};
+use gloaming_media::{Piece, SourceHeader};
 use gloaming_package::{
     Index, Journal, Kind, OpenError, PADDED_TO, Part, SealError, SealOptions, SealStep, Sealer, VirtualMp4,
     VirtualPart, dash, hls,
@@ -20,8 +20,10 @@ fn what_was_sealed_opens_to_what_the_planner_cut() {
     let (store, index) = seal(options());
     let mut cut: Vec<Vec<Vec<u8>>> = Vec::new();
     support::plan(|track, segment, bytes| {
-        cut.resize_with(cut.len().max(track + 1), Vec::new);
-        cut[track].resize_with(cut[track].len().max(segment as usize + 1), Vec::new);
+        let tracks = cut.len().max(track + 1);
+        cut.resize_with(tracks, Vec::new);
+        let segments = cut[track].len().max(segment as usize + 1);
+        cut[track].resize_with(segments, Vec::new);
         cut[track][segment as usize].extend_from_slice(bytes);
     });
     for (track, segments) in cut.iter().enumerate() {
@@ -401,7 +403,6 @@ fn a_fragment_job_adds_up() {
             SealStep::Done => break,
         }
     }
-    let _ = Planner::MAX_SAMPLE;
 }
 
 proptest! {

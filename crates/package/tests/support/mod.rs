@@ -12,10 +12,10 @@ use gloaming_package::{FragmentRow, Index, OpenError, SealOptions, SealStep, Sea
 
 const SMALL: &[u8] = include_bytes!("../fixtures/small.mp4");
 
-pub const VIDEO: VideoId = VideoId::from_bytes([7; 16]);
+pub(crate) const VIDEO: VideoId = VideoId::from_bytes([7; 16]);
 
 /// Random bytes that are the same each time.
-pub fn seeded(seed: u64) -> impl FnMut(&mut [u8]) {
+pub(crate) fn seeded(seed: u64) -> impl FnMut(&mut [u8]) {
     let mut counter = 0u64;
     move |out: &mut [u8]| {
         for byte in out {
@@ -28,12 +28,12 @@ pub fn seeded(seed: u64) -> impl FnMut(&mut [u8]) {
     }
 }
 
-pub fn secret() -> VideoSecret {
+pub(crate) fn secret() -> VideoSecret {
     VideoSecret::generate(&mut |out: &mut [u8]| out.fill(3))
 }
 
 /// Small packs and segments, so that a tiny movie has many.
-pub fn options() -> SealOptions {
+pub(crate) fn options() -> SealOptions {
     SealOptions {
         target: PlanOptions::default().target / 2,
         max_fragment: 6000,
@@ -42,11 +42,11 @@ pub fn options() -> SealOptions {
     }
 }
 
-pub fn read(extent: Extent) -> &'static [u8] {
+pub(crate) fn read(extent: Extent) -> &'static [u8] {
     &SMALL[extent.offset as usize..extent.end() as usize]
 }
 
-pub fn movie() -> Movie {
+pub(crate) fn movie() -> Movie {
     let mut demuxer = Demuxer::new(SMALL.len() as u64);
     while let Some(extent) = demuxer.need() {
         demuxer.feed(extent.offset, read(extent)).unwrap();
@@ -55,7 +55,7 @@ pub fn movie() -> Movie {
 }
 
 /// The movie's fragments in the clear: track, segment, bytes.
-pub fn plan(mut take: impl FnMut(usize, u32, &[u8])) {
+pub(crate) fn plan(mut take: impl FnMut(usize, u32, &[u8])) {
     let options = options();
     let plan =
         PlanOptions { target: options.target, first: options.first, max_fragment: options.max_fragment };
@@ -78,7 +78,7 @@ fn plaintext(pieces: &[Piece]) -> Vec<u8> {
 }
 
 /// Seals the movie whole.
-pub fn seal(options: SealOptions) -> (Store, Index) {
+pub(crate) fn seal(options: SealOptions) -> (Store, Index) {
     let mut store = Store::default();
     let mut sealer = Sealer::new(movie(), &secret(), VIDEO, options, &mut seeded(5)).unwrap();
     store.drive(&mut sealer, usize::MAX);
@@ -88,26 +88,26 @@ pub fn seal(options: SealOptions) -> (Store, Index) {
     (store, index)
 }
 
-pub fn sealed_index() -> Vec<u8> {
+pub(crate) fn sealed_index() -> Vec<u8> {
     let mut sealer = Sealer::new(movie(), &secret(), VIDEO, options(), &mut seeded(5)).unwrap();
     Store::default().drive(&mut sealer, usize::MAX);
     sealer.finish(1, &mut seeded(6)).unwrap().bytes
 }
 
-pub fn open(sealed: &[u8]) -> Result<Index, OpenError> {
+pub(crate) fn open(sealed: &[u8]) -> Result<Index, OpenError> {
     let secret = secret();
     Index::open(sealed, &secret.view_share, VIDEO, 1, &secret.signer().verifier())
 }
 
 /// Where objects rest, and what a hostile host may do with them.
 #[derive(Default)]
-pub struct Store {
+pub(crate) struct Store {
     objects: BTreeMap<ObjectId, Vec<u8>>,
 }
 
 impl Store {
     /// Does what the sealer says, until `stop` packs are stored.
-    pub fn drive(&mut self, sealer: &mut Sealer, stop: usize) {
+    pub(crate) fn drive(&mut self, sealer: &mut Sealer, stop: usize) {
         let (mut open, mut stored) = (BTreeMap::<_, Vec<u8>>::new(), 0);
         while stored < stop {
             match sealer.next().unwrap() {
@@ -138,21 +138,21 @@ impl Store {
         }
     }
 
-    pub fn objects(&self) -> impl Iterator<Item = (&ObjectId, &Vec<u8>)> {
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&ObjectId, &Vec<u8>)> {
         self.objects.iter()
     }
 
-    pub fn object(&self, object: ObjectId) -> &[u8] {
+    pub(crate) fn object(&self, object: ObjectId) -> &[u8] {
         &self.objects[&object]
     }
 
-    pub fn sealed(&self, row: &FragmentRow) -> Vec<u8> {
+    pub(crate) fn sealed(&self, row: &FragmentRow) -> Vec<u8> {
         let object = self.object(row.object);
         let end = ((row.offset + row.len) as usize).min(object.len());
         object[(row.offset as usize).min(end)..end].to_vec()
     }
 
-    pub fn segment(&self, index: &Index, track: u16, segment: u32) -> Result<Vec<u8>, OpenError> {
+    pub(crate) fn segment(&self, index: &Index, track: u16, segment: u32) -> Result<Vec<u8>, OpenError> {
         let key =
             SegmentKeys::new(&secret(), VIDEO).derive_segment_key(index.track(track).unwrap().id, segment);
         let mut out = Vec::new();
@@ -164,21 +164,21 @@ impl Store {
         Ok(out)
     }
 
-    pub fn bend(&mut self, object: ObjectId, at: usize, mask: u8) {
+    pub(crate) fn bend(&mut self, object: ObjectId, at: usize, mask: u8) {
         self.objects.get_mut(&object).unwrap()[at] ^= mask;
     }
 
-    pub fn write(&mut self, object: ObjectId, at: usize, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, object: ObjectId, at: usize, bytes: &[u8]) {
         self.objects.get_mut(&object).unwrap()[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    pub fn swap(&mut self, a: ObjectId, b: ObjectId) {
+    pub(crate) fn swap(&mut self, a: ObjectId, b: ObjectId) {
         let (x, y) = (self.objects.remove(&a).unwrap(), self.objects.remove(&b).unwrap());
         self.objects.insert(a, y);
         self.objects.insert(b, x);
     }
 
-    pub fn shorten(&mut self, object: ObjectId, len: usize) {
+    pub(crate) fn shorten(&mut self, object: ObjectId, len: usize) {
         self.objects.get_mut(&object).unwrap().truncate(len);
     }
 }
