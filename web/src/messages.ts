@@ -469,6 +469,8 @@ export const m = {
     cancelled: "Stopped. It goes on from here when you start it again.",
     aborted: "This was given up.",
     worker_gone: "The part of this page that holds your keys has stopped. Reload the page and unlock again; finished packs stay stored.",
+    no_core: "The part of this page that holds your keys could not be loaded. Reload the page; if that does not help, use a current Firefox, Chrome, Edge or Safari.",
+    no_downloads: "This browser does not let the page save to disk. Leave private browsing, or use the command line: gloaming download.",
     fault: "Something went wrong inside this page. Reload it and try again.",
     // what a file is
     media_empty: "The file is empty. Choose another.",
