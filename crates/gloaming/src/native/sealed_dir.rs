@@ -1,12 +1,12 @@
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use gloaming_ids::ObjectId;
-use gloaming_keys::{SegmentKey, SegmentKeys, VideoSecret};
+use gloaming_keys::{KeyError, SegmentKey, SegmentKeys, VideoSecret};
 use gloaming_package::{FragmentRow, Index, OpenError};
 use zeroize::Zeroizing;
 
@@ -94,11 +94,11 @@ impl SealedDir {
 
 fn read_key(path: &Path) -> Result<(gloaming_ids::VideoId, VideoSecret), Failure> {
     let failed = |error: &io::Error| Failure::file(path, error);
-    let mut text = Zeroizing::new(String::with_capacity(MAX_KEY_FILE as usize));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE as usize));
     let file = File::open(path).map_err(|error| failed(&error))?;
-    io::Read::read_to_string(&mut io::Read::take(file, MAX_KEY_FILE), &mut text)
-        .map_err(|error| failed(&error))?;
-    VideoSecret::from_key_file(&text).map_err(|error| {
+    file.take(MAX_KEY_FILE).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    let secret = str::from_utf8(&bytes).map_err(|_| KeyError::Malformed).and_then(VideoSecret::from_key_file);
+    secret.map_err(|error| {
         let message = format!("{} is not a video's key file: {error}", path.display());
         Failure::new(Exit::Refused, error.code(), message)
     })
