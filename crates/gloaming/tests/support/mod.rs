@@ -56,21 +56,19 @@ impl Work {
         said
     }
 
-    /// The digest of every packet of every stream; the streams sorted, as a playlist may list them in another order.
+    /// The digest of every packet of the only video and the only audio stream. Each is read alone: ffmpeg 5's DASH
+    /// reader leaves out the last packet of one stream where it reads two.
     pub(crate) fn packets(&self, file: &str) -> Vec<Vec<String>> {
-        let mut streams = self.rows(file);
-        for row in streams.iter_mut().flatten() {
-            *row = row.split(',').nth(4).unwrap().to_owned();
-        }
-        streams.sort();
-        streams
+        let digest = |row: String| row.split(',').nth(4).unwrap().to_owned();
+        let of = |map| self.rows(file, map).concat().into_iter().map(digest).collect();
+        vec![of("0:v"), of("0:a")]
     }
 
     /// Everything about a file's packets: a digest of each stream, then (dts, pts, time to the next one, size, digest)
     /// of each packet. The time to the next one, because a fragmented source may have gaps, and a progressive file says
     /// a gap by a longer duration. The last packet has none: ffmpeg trims it by the edit list in some files only.
     pub(crate) fn streams(&self, file: &str) -> (String, Vec<Vec<String>>) {
-        let mut streams = self.rows(file);
+        let mut streams = self.rows(file, "0");
         for rows in &mut streams {
             let times: Vec<i64> =
                 rows.iter().map(|row| row.split(',').next().unwrap().parse().unwrap()).collect();
@@ -87,10 +85,10 @@ impl Work {
 
     /// `framehash` of each stream, without spaces and without the stream's number. (`-copyts`: ffmpeg would drop or move
     /// packets before zero, such as an encoder's priming.)
-    fn rows(&self, file: &str) -> Vec<Vec<String>> {
+    fn rows(&self, file: &str, map: &str) -> Vec<Vec<String>> {
         let file = self.path(file);
-        let out =
-            self.ffmpeg(&format!("-copyts -i {} -map 0 -c copy -f framehash -hash md5 -", file.display()));
+        let out = self
+            .ffmpeg(&format!("-copyts -i {} -map {map} -c copy -f framehash -hash md5 -", file.display()));
         let mut streams: Vec<Vec<String>> = Vec::new();
         for line in String::from_utf8(out).unwrap().lines().filter(|line| !line.starts_with('#')) {
             let columns: Vec<_> = line.split(',').map(str::trim).collect();
