@@ -21,6 +21,15 @@ pub struct Piece<B> {
     pub replay: Vec<u8>,
 }
 
+/// How far an earlier download came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Bytes of the file that are known to be right; what follows them is to be cut off.
+    pub position: u64,
+    /// Bytes of the replays that were whole; likewise.
+    pub used: usize,
+}
+
 /// A download under way. The file's last bytes, its `moov`, come from [`finish`](Download::finish).
 pub struct Download<P: Platform> {
     video: OpenVideo<P>,
@@ -67,19 +76,19 @@ impl<P: Platform + 'static> Download<P> {
         if self.begun { self.writer.position() } else { 0 }
     }
 
-    /// Goes on where an earlier download stopped: `replays` are its pieces' `replay`s, one after another. Says how many
-    /// bytes of the file those pieces were. What is cut off at the end is left out.
-    pub fn replay(&mut self, mut replays: &[u8]) -> Result<u64, ClientError> {
+    /// Goes on where an earlier download stopped: `replays` are its pieces' `replay`s, one after another.
+    pub fn replay(&mut self, replays: &[u8]) -> Result<Replayed, ClientError> {
         self.begun = true;
-        while let Some((head, rest)) = replays.split_first_chunk::<6>() {
+        let mut left = replays;
+        while let Some((head, rest)) = left.split_first_chunk::<6>() {
             let track = usize::from(u16::from_be_bytes([head[0], head[1]]));
             let len = u32::from_be_bytes([head[2], head[3], head[4], head[5]]) as usize;
             let Some((headers, rest)) = rest.split_at_checked(len) else { break };
             self.writer.segment_headers(track, headers)?;
             self.done += 1;
-            replays = rest;
+            left = rest;
         }
-        Ok(self.writer.position())
+        Ok(Replayed { position: self.writer.position(), used: replays.len() - left.len() })
     }
 
     /// The next bytes, or none before the last ones.

@@ -9,8 +9,12 @@ use gloaming_keys::sha256;
 use gloaming_package::Poster;
 
 use crate::{
-    ClientError, Library, Phase, Platform, PosterInfo, Session, open_video, platform::Bulk, progress::Meter,
-    publish::store_object, records::Digest, watch::fetch,
+    ClientError, Library, Phase, Platform, PosterInfo, Session, open_video,
+    platform::Bulk,
+    progress::Meter,
+    publish::{Counts, store_object},
+    records::Digest,
+    watch::fetch,
 };
 
 impl<P: Platform> Library<P> {
@@ -135,7 +139,7 @@ impl<P: Platform> Library<P> {
         bytes: Vec<u8>,
         meter: &Meter<'_, P>,
     ) -> Result<ObjectId, ClientError> {
-        let counts = bytes.len() as u64;
+        let counts = Counts { bytes: bytes.len() as u64, packs: 0 };
         store_object(&self.0, video, &[P::Bytes::from_vec(bytes)], 0, counts, meter).await
     }
 }

@@ -25,7 +25,7 @@ mod watch;
 
 pub use account::{Client, Session};
 pub use control::Control;
-pub use download::{Download, Piece};
+pub use download::{Download, Piece, Replayed};
 pub use error::ClientError;
 pub use keep::orphans;
 pub use library::Library;

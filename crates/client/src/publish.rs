@@ -468,7 +468,9 @@ impl<P: Platform> Upload<'_, P> {
         let digest = Digest::new(index.sha256);
         let length = index.bytes.len() as u64;
         let parts = [P::Bytes::from_vec(index.bytes)];
-        let object = store_object(self.session, video, &parts, 0, length, &self.meter).await?;
+        let object =
+            store_object(self.session, video, &parts, 0, Counts { bytes: length, packs: 0 }, &self.meter)
+                .await?;
         objects.push(object);
         let note = IndexNote { object, version: index.version, digest };
         self.journal.index = Some(note.clone());
@@ -598,8 +600,16 @@ async fn store_pack<P: Platform>(
     closed: PackClosed,
     meter: &Meter<'_, P>,
 ) -> (PackClosed, Result<ObjectId, ClientError>) {
-    let stored = store_object(session, video, &parts, closed.padding, closed.sealed_len, meter).await;
+    let counts = Counts { bytes: closed.sealed_len, packs: 1 };
+    let stored = store_object(session, video, &parts, closed.padding, counts, meter).await;
     (closed, stored)
+}
+
+/// What an object adds to the progress once it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    pub(crate) bytes: u64,
+    pub(crate) packs: u64,
 }
 
 /// Puts one object: asks for a place, sends, renews the place when it expired, waits while the network is gone.
@@ -608,7 +618,7 @@ pub(crate) async fn store_object<P: Platform>(
     video: VideoId,
     parts: &[P::Bytes],
     padding: u64,
-    counts: u64,
+    counts: Counts,
     meter: &Meter<'_, P>,
 ) -> Result<ObjectId, ClientError> {
     let length = parts.iter().map(Bulk::len).sum::<u64>() + padding;
@@ -627,7 +637,7 @@ pub(crate) async fn store_object<P: Platform>(
             let upload = place.borrow().clone();
             match session
                 .platform()
-                .put(&upload, parts, padding, &|sent| meter.sent(request, sent.min(counts)))
+                .put(&upload, parts, padding, &|sent| meter.sent(request, sent.min(counts.bytes)))
                 .await
             {
                 // Nobody but this loop was told this object's name: what is there already arrived by an earlier turn
@@ -655,7 +665,7 @@ pub(crate) async fn store_object<P: Platform>(
             }
         })
         .await?;
-    meter.done(request, counts, u64::from(padding > 0));
+    meter.done(request, counts.bytes, counts.packs);
     Ok(place.into_inner().object)
 }
 

@@ -225,18 +225,13 @@ impl Record {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+pub(crate) mod fixtures {
     use super::*;
 
-    fn seen() -> Seen {
-        Seen { seq: 7, head: Digest::new([3; 32]) }
-    }
-
-    pub(crate) fn video() -> VideoRecord {
+    pub(crate) fn video(video: VideoId, title: &str) -> VideoRecord {
         VideoRecord {
-            video: VideoId::from_bytes([1; 16]),
-            title: "Harbour at dusk".into(),
+            video,
+            title: title.into(),
             file_name: "MVI_0001.MOV".into(),
             captured_at: Some(UnixMillis(1)),
             duration_ms: 61_000,
@@ -250,6 +245,20 @@ mod tests {
             tracks: vec![],
             poster: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn seen() -> Seen {
+        Seen { seq: 7, head: Digest::new([3; 32]) }
+    }
+
+    fn video() -> VideoRecord {
+        fixtures::video(VideoId::from_bytes([1; 16]), "Harbour at dusk")
     }
 
     #[test]

@@ -26,11 +26,12 @@ Exit codes:
   51  the server failed or made no sense
   60  interrupted";
 
-/// How a process ends. See [`EXIT_CODES`]; 2 is clap's.
+/// How a process ends. See [`EXIT_CODES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
     Bug = 1,
+    Usage = 2,
     NotAVideo = 10,
     Truncated = 11,
     Changed = 12,
@@ -38,6 +39,15 @@ pub(crate) enum Exit {
     DiskFull = 30,
     Files = 31,
     Exists = 32,
+    SignedOut = 40,
+    Locked = 41,
+    NotAllowed = 42,
+    NotFound = 43,
+    Conflict = 44,
+    Quota = 45,
+    Offline = 50,
+    Server = 51,
+    Interrupted = 60,
 }
 
 impl From<Exit> for ExitCode {

@@ -1,6 +1,7 @@
 //! Gloaming: a self-hosted, end-to-end-encrypted home for video. One binary: the server, and every client verb.
 //!
 //! * [`offline`]: verbs that need no server (`seal`, `open`, `probe`, …).
+//! * [`online`]: verbs that need one (`account`, `upload`, `ls`, `play`, …).
 //! * [`failure`]: how a verb fails, and the exit codes.
 //! * [`terminal`]: how a verb speaks: text or JSON on standard output, progress on a terminal.
 //!
@@ -10,6 +11,7 @@
 mod failure;
 mod native;
 mod offline;
+mod online;
 mod terminal;
 
 use std::process::ExitCode;
@@ -57,6 +59,22 @@ verbs! {
     Seal(offline::Seal),
     Open(offline::Open),
     Probe(offline::Probe),
+    Account(online::Account),
+    Lock(online::Lock),
+    Unlock(online::Unlock),
+    Upload(online::Upload),
+    Ls(online::Ls),
+    Show(online::Show),
+    Rename(online::Rename),
+    Playlist(online::Playlist),
+    Play(online::Play),
+    Download(online::Download),
+    Export(online::Export),
+    Verify(online::Verify),
+    Trash(online::Trash),
+    Restore(online::Restore),
+    Delete(online::Delete),
+    Doctor(online::Doctor),
     Completions(offline::Completions),
 }
 

@@ -30,6 +30,11 @@ impl Terminal {
         let _ = io::stdout().lock().write_all(text.as_bytes());
     }
 
+    /// Tells the person something beside the data.
+    pub(crate) fn note(&self, message: &str) {
+        let _ = writeln!(io::stderr().lock(), "{message}");
+    }
+
     /// Tells why it did not work.
     pub(crate) fn fail(&self, failure: &Failure) {
         let line = if self.json {

@@ -7,12 +7,14 @@
 //!   is simply asked again: a rename renames what is there now, a move moves within the list as it is now.
 
 mod feed;
+mod pace;
 mod snapshot;
 mod view;
 
 use gloaming_api::library::{Change, Changes, MAX_CHANGES, Written};
 use gloaming_ids::{RecordId, UnixMillis, VideoId};
 
+pub use pace::PositionPace;
 pub(crate) use snapshot::Snapshot;
 pub use snapshot::{Playlist, VideoRow};
 pub use view::{Query, Sort, Within, fold};
@@ -173,12 +175,12 @@ impl<P: Platform> Library<P> {
     pub(crate) async fn put_video(&self, video: VideoRecord) -> Result<(), ClientError> {
         let id = self.video_id(video.video)?;
         self.write(|library| {
-            let mut record =
-                library.video_kept(video.video).cloned().unwrap_or_else(|| Kept::new(video.clone()));
+            let there = library.video_kept(video.video);
             // Another device's title, or place in the trash, is not undone by finishing an upload twice.
-            if record.known.index_version >= video.index_version && record.known != video {
+            if there.is_some_and(|there| there.known.index_version >= video.index_version) {
                 return Ok(vec![]);
             }
+            let mut record = there.cloned().unwrap_or_else(|| Kept::new(video.clone()));
             record.known = video.clone();
             Ok(vec![Edit::Write(id, Record::Video(record))])
         })

@@ -239,3 +239,54 @@ impl Snapshot {
         lists
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(seq: u64, head: u8) -> Seen {
+        Seen { seq, head: Digest::new([head; 32]) }
+    }
+
+    #[test]
+    fn what_another_writer_saw_must_be_on_the_chain_that_was_shown_here() {
+        let mut snapshot = Snapshot::default();
+        assert!(snapshot.agrees(&seen(0, 0)), "a writer who had seen nothing");
+        assert!(!snapshot.agrees(&seen(0, 1)), "nothing has one head only");
+        for n in 1..=5 {
+            snapshot.advance(n, [n as u8; 32]);
+        }
+        for n in 1..=5 {
+            assert!(snapshot.agrees(&seen(n, n as u8)));
+            assert!(!snapshot.agrees(&seen(n, 99)), "another head at {n}");
+        }
+        assert!(!snapshot.agrees(&seen(6, 6)), "a writer who had seen what was not shown here");
+    }
+
+    #[test]
+    fn what_is_too_long_ago_is_not_held_against_anybody() {
+        let mut snapshot = Snapshot::default();
+        for n in 1..=(HEADS as u64 + 10) {
+            snapshot.advance(n, [7; 32]);
+        }
+        assert!(snapshot.agrees(&seen(10, 1)));
+        assert!(!snapshot.agrees(&seen(11, 1)));
+    }
+
+    #[test]
+    fn a_playlist_shows_only_what_is_still_in_the_library() {
+        let (here, gone) = (VideoId::from_bytes([1; 16]), VideoId::from_bytes([2; 16]));
+        let list = PlaylistRecord { name: "Sea".into(), path: None, items: vec![gone, here] };
+        let mut snapshot = Snapshot::default();
+        let mut set = |id: u8, record| {
+            let row = Row { version: 1, sealed: None, record };
+            snapshot.set(RecordId::from_bytes([id; 16]), row);
+        };
+        set(1, Some(Record::Playlist(Kept::new(list))));
+        set(2, Some(Record::Video(Kept::new(crate::records::fixtures::video(here, "Harbour")))));
+        set(3, Some(Record::Video(Kept::new(crate::records::fixtures::video(gone, "Gone")))));
+        set(3, None);
+        assert_eq!(snapshot.playlists()[0].items, [here]);
+        assert_eq!(snapshot.videos().len(), 1);
+    }
+}

@@ -148,12 +148,44 @@ fn natural(title: &str) -> Vec<(usize, String)> {
 
 #[cfg(test)]
 mod tests {
+    use gloaming_ids::UnixMillis;
+
     use super::*;
+    use crate::{
+        library::snapshot::Row,
+        records::{Kept, PlaylistRecord, Record, fixtures::video},
+    };
 
     #[test]
     fn search_text_has_neither_case_nor_accents() {
         assert_eq!(fold("ÉTÉ à l’Étang"), fold("ete a l’etang"));
         assert_eq!(fold("Ｆｕｌｌ"), "full");
+    }
+
+    #[test]
+    fn videos_are_found_by_title_file_and_playlist_and_never_in_the_trash() {
+        let mut library = Snapshot::default();
+        let mut add = |n: u8, record| {
+            library
+                .set(RecordId::from_bytes([n; 16]), Row { version: 1, sealed: None, record: Some(record) });
+        };
+        let ids: Vec<_> = (1..=3).map(|n| VideoId::from_bytes([n; 16])).collect();
+        let titles = ["Été au port", "Part 10", "Part 2"];
+        for (n, (id, title)) in ids.iter().zip(titles).enumerate() {
+            let mut record = video(*id, title);
+            record.trashed_at = (n == 1).then_some(UnixMillis(5));
+            add(n as u8, Record::Video(Kept::new(record)));
+        }
+        let sea = PlaylistRecord { name: "Mer".into(), path: None, items: vec![ids[2], ids[0]] };
+        add(9, Record::Playlist(Kept::new(sea)));
+        let find = |search: &str, within, sort| {
+            view(&library, &Query { search: search.into(), within, sort, descending: false })
+        };
+        assert_eq!(find("ETE PORT", Within::All, Sort::Added), [ids[0]]);
+        assert_eq!(find("mvi_0001", Within::All, Sort::Title), [ids[0], ids[2]]);
+        assert_eq!(find("mer part", Within::All, Sort::Title), [ids[2]]);
+        assert_eq!(find("", Within::Trash, Sort::Title), [ids[1]]);
+        assert_eq!(find("", Within::Playlist(RecordId::from_bytes([9; 16])), Sort::Title), [ids[2], ids[0]]);
     }
 
     #[test]

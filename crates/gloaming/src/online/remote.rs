@@ -1,0 +1,172 @@
+use std::{
+    env, fs,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use gloaming_client::{Client, Session};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    machine::{Machine, write_private},
+    tls,
+};
+use crate::failure::{Exit, Failure};
+
+/// Which server, and who.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Server and account")]
+pub(crate) struct Remote {
+    /// The server's address; remembered by the profile
+    #[arg(long, global = true, env = "GLOAMING_SERVER", value_name = "URL")]
+    server: Option<Url>,
+
+    /// Which of several accounts on this device
+    #[arg(long, global = true, env = "GLOAMING_PROFILE", default_value = "default", value_name = "NAME")]
+    profile: String,
+
+    /// A file whose first line is the password (or set GLOAMING_PASSWORD)
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+
+    /// Certificates to believe beside the system's (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+
+    /// Believe exactly the certificate with this SHA-256 fingerprint, as a self-signed server prints it; remembered
+    #[arg(long, global = true, value_name = "HEX")]
+    pin: Option<String>,
+}
+
+/// What a profile remembers of its server.
+#[derive(Serialize, Deserialize)]
+struct Address {
+    server: String,
+    pin: Option<String>,
+    cacert: Option<PathBuf>,
+}
+
+impl Remote {
+    /// A client of the server that was named now or before.
+    pub(crate) fn client(&self) -> Result<Client<Machine>, Failure> {
+        let folder = self.folder()?;
+        let known = self.known()?;
+        let server = self.server.clone().or_else(|| known.as_ref()?.server.parse().ok());
+        let server = server.ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "no_server",
+                "no server was named; add --server https://… once, with `account login`",
+            )
+        })?;
+        if !matches!(server.scheme(), "http" | "https") || server.host().is_none() {
+            return Err(Failure::new(Exit::Usage, "bad_server", "a server's address begins with https://"));
+        }
+        let same = known.as_ref().is_some_and(|known| known.server == server.as_str());
+        if known.is_some() && !same && folder.join("notes/account").exists() {
+            let message =
+                "this profile is signed in with another server; log out first, or choose a --profile";
+            return Err(Failure::new(Exit::Usage, "other_server", message));
+        }
+        let known = known.filter(|_| same);
+        let pin = self.pin.clone().or_else(|| known.as_ref()?.pin.clone());
+        let cacert = self.cacert.clone().or_else(|| known.as_ref()?.cacert.clone());
+        let http = tls::http(pin.as_deref(), cacert.as_deref())?;
+        let address = Address { server: server.to_string(), pin, cacert };
+        let machine =
+            Machine::new(http, server, folder.clone()).map_err(|error| Failure::file(&folder, &error))?;
+        let bytes = serde_json::to_vec(&address).expect("an address serialises");
+        let place = folder.join("server.json");
+        write_private(&place, &bytes).map_err(|error| Failure::file(&place, &error))?;
+        Ok(Client::new(machine))
+    }
+
+    /// Whoever is signed in.
+    pub(crate) async fn session(&self) -> Result<Session<Machine>, Failure> {
+        let session = self.client()?.resume().await?;
+        session.ok_or_else(|| {
+            Failure::new(
+                Exit::SignedOut,
+                "signed_out",
+                "nobody is signed in here; use `gloaming account login`",
+            )
+        })
+    }
+
+    /// Whoever is signed in, with their keys, and the library as it is now.
+    pub(crate) async fn open(&self) -> Result<Session<Machine>, Failure> {
+        let session = self.session().await?;
+        if session.is_locked() {
+            session.unlock(&self.password("Password: ")?).await?;
+        }
+        session.library().sync().await?;
+        Ok(session)
+    }
+
+    /// The password out of a file, the environment, or whoever sits at the terminal.
+    pub(crate) fn password(&self, prompt: &str) -> Result<Zeroizing<String>, Failure> {
+        if let Some(path) = &self.password_file {
+            return first_line(path);
+        }
+        if let Ok(password) = env::var("GLOAMING_PASSWORD") {
+            return Ok(Zeroizing::new(password));
+        }
+        ask(prompt)
+    }
+
+    fn known(&self) -> Result<Option<Address>, Failure> {
+        let place = self.folder()?.join("server.json");
+        match fs::read(&place) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::file(&place, &error)),
+        }
+    }
+
+    /// Where this profile's notes and keys are.
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        let fine = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.profile.is_empty() || !self.profile.chars().all(fine) {
+            return Err(Failure::new(
+                Exit::Usage,
+                "bad_profile",
+                "a profile's name has letters, digits, - and _",
+            ));
+        }
+        Ok(state_folder()?.join("gloaming").join(&self.profile))
+    }
+}
+
+/// Where this system keeps what a program must remember and nobody else should read.
+fn state_folder() -> Result<PathBuf, Failure> {
+    if let Some(folder) =
+        env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute())
+    {
+        return Ok(folder);
+    }
+    let home = env::home_dir().ok_or_else(|| {
+        Failure::new(Exit::Files, "no_home", "there is no home folder to keep notes in; set XDG_STATE_HOME")
+    })?;
+    Ok(home.join(if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/state" }))
+}
+
+/// A secret out of a file's first line.
+pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?);
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+/// A secret from whoever sits at the terminal; nobody is asked where nobody sits.
+pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    if !io::stdin().is_terminal() {
+        let message =
+            "a password is needed and nobody is there to type it; use --password-file or GLOAMING_PASSWORD";
+        return Err(Failure::new(Exit::Locked, "no_password", message));
+    }
+    let typed = rpassword::prompt_password(prompt)
+        .map_err(|error| Failure::new(Exit::Files, "no_terminal", error.to_string()))?;
+    Ok(Zeroizing::new(typed))
+}

@@ -1,0 +1,296 @@
+//! The command line against a real server: an account's life, a video's life, and a second device.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod home;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use home::{Home, PASSWORD, Running, film, json, packets, refusal};
+use serde_json::Value;
+
+const OTHER: &str = "copper meadow thirteen umbrellas";
+
+#[test]
+fn a_film_goes_in_and_comes_out_the_same() {
+    let (home, _) = Home::owned("laptop");
+    let file = home.path("Harbour.mp4");
+    film(&file, 20, 0);
+    let name = file.to_str().unwrap();
+
+    let dry = home.ok("laptop", &["upload", "--dry-run", name]);
+    assert_eq!(dry[0]["status"], "would be stored");
+    assert_eq!(home.ok("laptop", &["ls"]).as_array().unwrap().len(), 0);
+
+    let stored = home.ok("laptop", &["upload", name]);
+    assert_eq!(stored[0]["status"], "stored");
+    let id = stored[0]["video"].as_str().unwrap().to_owned();
+    assert_eq!(home.ok("laptop", &["upload", name])[0]["status"], "already there");
+
+    let shown = home.ok("laptop", &["show", &id[24..]]);
+    assert_eq!(
+        (&shown["title"], &shown["file_name"]),
+        (&Value::from("Harbour"), &Value::from("Harbour.mp4"))
+    );
+    assert_eq!(shown["tracks"].as_array().unwrap().len(), 2);
+    assert!(shown["duration_ms"].as_u64().unwrap().abs_diff(20_000) < 200);
+
+    home.ok("laptop", &["rename", "Harbour", "Le Port à l’aube"]);
+    assert_eq!(home.ok("laptop", &["ls", "port", "aube"])[0]["video"], id.as_str());
+
+    let out = home.path("out.mp4");
+    home.ok("laptop", &["download", "Le Port à l’aube", "--mp4", out.to_str().unwrap()]);
+    assert_eq!(packets(name), packets(out.to_str().unwrap()));
+    assert_eq!(home.refused("laptop", &["download", &id, "--mp4", out.to_str().unwrap()]).1, "output_exists");
+
+    let verified = home.ok("laptop", &["verify", &id]);
+    assert!(verified["fragments"].as_u64().unwrap() >= 10);
+    assert!(home.ok("laptop", &["verify", &id, "--against", name])["samples"].as_u64().unwrap() > 500);
+    let other = home.path("other.mp4");
+    film(&other, 20, 40);
+    assert_eq!(
+        home.refused("laptop", &["verify", &id, "--against", other.to_str().unwrap()]),
+        (20, "differs".into())
+    );
+
+    for (flag, folder, manifest) in [("--dash", "dash", "manifest.mpd"), ("--hls", "hls", "master.m3u8")] {
+        let folder = home.path(folder);
+        home.ok("laptop", &["export", &id, flag, folder.to_str().unwrap()]);
+        assert!(packets(folder.join(manifest).to_str().unwrap()).lines().count() >= 2);
+    }
+
+    home.ok("laptop", &["trash", &id]);
+    assert_eq!(home.ok("laptop", &["ls"]).as_array().unwrap().len(), 0);
+    assert_eq!(home.ok("laptop", &["ls", "--trash"])[0]["video"], id.as_str());
+    assert_eq!(home.refused("laptop", &["verify", &id]), (44, "wrong_state".into()));
+    home.ok("laptop", &["restore", &id]);
+    home.ok("laptop", &["verify", &id]);
+    home.ok("laptop", &["delete", &id]);
+    assert_eq!(home.refused("laptop", &["show", &id]), (43, "not_found".into()));
+    assert_eq!(home.ok("laptop", &["account", "whoami"])["used_bytes"], 0);
+    assert_eq!(
+        home.ok("laptop", &["doctor"]).as_array().unwrap().iter().filter(|f| f["good"] == false).count(),
+        0
+    );
+}
+
+#[test]
+fn any_player_opens_the_loopback_address() {
+    let (home, _) = Home::owned("laptop");
+    let file = home.path("film.mp4");
+    film(&file, 12, 0);
+    home.ok("laptop", &["upload", file.to_str().unwrap()]);
+    let mut play = home.command("laptop", &["play", "film"]).stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(play.stdout.take().unwrap());
+    let _running = Running(play);
+    let mut printed = String::new();
+    for line in stdout.lines() {
+        let line = line.unwrap();
+        printed += &line;
+        if line.starts_with('}') {
+            break;
+        }
+    }
+    let urls: Value = serde_json::from_str(&printed).unwrap();
+    let mp4 = urls["mp4"].as_str().unwrap();
+    assert_eq!(packets(mp4), packets(file.to_str().unwrap()));
+    assert_eq!(packets(urls["hls"].as_str().unwrap()).lines().count(), 2);
+
+    let (host, path) = mp4.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let part = get(host, path, host, "Range: bytes=4-7\r\n");
+    assert!(
+        part.0.contains("206 Partial Content") && part.0.to_lowercase().contains("content-range: bytes 4-7/")
+    );
+    assert_eq!(part.1, b"ftyp");
+    assert!(get(host, path, "evil.example", "").0.contains("404"));
+    assert!(get(host, "0123456789abcdef0123456789abcdef/video.mp4", host, "").0.contains("404"));
+}
+
+fn get(address: &str, path: &str, host: &str, headers: &str) -> (String, Vec<u8>) {
+    let mut socket = TcpStream::connect(address).unwrap();
+    write!(socket, "GET /{path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
+}
+
+#[test]
+fn a_second_device_sees_the_library_and_both_may_write() {
+    let (home, _) = Home::owned("laptop");
+    let folder = home.path("Films");
+    fs::create_dir_all(folder.join("Sea")).unwrap();
+    film(&folder.join("one.mp4"), 3, 0);
+    film(&folder.join("Sea/two.mp4"), 4, 1);
+    fs::write(folder.join("broken.mp4"), b"not a film").unwrap();
+    let output = home.run("laptop", &["upload", folder.to_str().unwrap(), "--playlist", "Summer"]);
+    assert_eq!(output.status.code(), Some(10), "{}", String::from_utf8_lossy(&output.stderr));
+    let outcomes: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let status: Vec<_> = outcomes.as_array().unwrap().iter().map(|o| o["status"].as_str().unwrap()).collect();
+    assert_eq!(status, ["stored", "failed", "stored"]);
+
+    home.ok("phone", &["account", "login", "ADA"]);
+    assert_eq!(home.ok("phone", &["ls"]).as_array().unwrap().len(), 2);
+    let lists = home.ok("phone", &["playlist", "ls"]);
+    let lists: Vec<_> = lists
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| (l["path"].clone(), l["videos"].as_array().unwrap().len()))
+        .collect();
+    assert!(lists.contains(&(Value::from("Films/Sea"), 1)) && lists.contains(&(Value::Null, 2)), "{lists:?}");
+
+    home.ok("phone", &["playlist", "move", "Summer", "one", "1"]);
+    home.ok("laptop", &["playlist", "rename", "Summer", "Winter"]);
+    let order = home.ok("phone", &["ls", "--playlist", "Winter"]);
+    assert_eq!(order[0]["title"], "one");
+
+    assert_eq!(home.ok("phone", &["account", "sessions"]).as_array().unwrap().len(), 2);
+    home.ok("phone", &["account", "logout"]);
+    assert_eq!(home.refused("phone", &["ls"]), (40, "signed_out".into()));
+    assert_eq!(home.ok("laptop", &["account", "sessions"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn passwords_are_checked_changed_and_recovered() {
+    let (home, phrase) = Home::owned("laptop");
+    let with = |device: &str, password: &str, args: &[&str]| {
+        home.command(device, args).env("GLOAMING_PASSWORD", password).output().unwrap()
+    };
+    let login = ["account", "login", "ada"];
+    assert_eq!(
+        refusal(&with("phone", "not it at all, sorry", &login), &login),
+        (41, "wrong_password".into())
+    );
+    let invite = home.ok("laptop", &["account", "invite", "for Ida"]);
+    let create = ["account", "create", invite["token"].as_str().unwrap(), "ida"];
+    assert_eq!(refusal(&with("ida", "password1", &create), &create), (41, "weak_password".into()));
+
+    // Locked: nothing is readable without the password, and nobody is asked where nobody sits.
+    home.ok("laptop", &["lock"]);
+    let mut locked = home.command("laptop", &["ls"]);
+    let locked = locked.env_remove("GLOAMING_PASSWORD").output().unwrap();
+    assert_eq!(refusal(&locked, &["ls"]), (41, "no_password".into()));
+    let unlock = ["unlock"];
+    assert_eq!(refusal(&with("laptop", OTHER, &unlock), &unlock), (41, "wrong_password".into()));
+    home.ok("laptop", &["unlock"]);
+    home.ok("laptop", &["ls"]);
+
+    json(&with("phone", PASSWORD, &login), &login);
+    let change = ["account", "password"];
+    let changed = home.command("laptop", &change).env("GLOAMING_NEW_PASSWORD", OTHER).output().unwrap();
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    assert_eq!(home.refused("phone", &["ls"]), (40, "signed_out".into()), "other sessions ended");
+    assert_eq!(refusal(&with("phone", PASSWORD, &login), &login), (41, "wrong_password".into()));
+    json(&with("phone", OTHER, &login), &login);
+
+    let words = home.path("words");
+    let recover = ["account", "recovery", "ada", "--phrase-file", words.to_str().unwrap()];
+    let mut wrong: Vec<_> = phrase.split(' ').collect();
+    wrong.swap(0, 1);
+    fs::write(&words, wrong.join(" ")).unwrap();
+    assert_eq!(with("tablet", PASSWORD, &recover).status.code(), Some(41));
+    fs::write(&words, &phrase).unwrap();
+    json(&with("tablet", PASSWORD, &recover), &recover);
+    json(&with("phone", PASSWORD, &login), &login);
+    assert_eq!(home.ok("phone", &["ls"]).as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn an_upload_that_was_killed_goes_on_where_it_was() {
+    let (home, _) = Home::owned("laptop");
+    // Noise does not compress: some forty megabytes, three packs and more.
+    let file = home.path("noise.mp4");
+    let made = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "nullsrc=size=640x360:rate=25:duration=20,geq=random(1)*255:128:128",
+        ])
+        .args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-b:v",
+            "16M",
+            "-maxrate",
+            "16M",
+            "-bufsize",
+            "4M",
+            "-g",
+            "50",
+        ])
+        .arg(&file)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let upload = ["upload", file.to_str().unwrap()];
+
+    // The network takes two packs, and then no more.
+    let mut taken = 0;
+    home.detour(move |method, path| {
+        taken += u32::from(method == "PUT" && path.starts_with("/blobs/"));
+        (taken > 2 && method == "PUT" && path.starts_with("/blobs/")).then(|| "/v1/nowhere".into())
+    });
+    home.lie(|_, path, status, _| {
+        if path == "/v1/nowhere" {
+            *status = 503;
+        }
+    });
+    let mut first =
+        Running(home.command("laptop", &upload).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
+    let put = |seen: &[String]| seen.iter().filter(|seen| seen.starts_with("PUT /blobs/")).count();
+    let begun = Instant::now();
+    while put(&home.lies.lock().unwrap().seen) < 4 && first.0.try_wait().unwrap().is_none() {
+        assert!(begun.elapsed().as_secs() < 120, "the upload never came so far");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    drop(first);
+    home.honest();
+    assert_eq!(home.ok("laptop", &["ls"]).as_array().unwrap().len(), 0, "nothing half-written is shown");
+    assert_eq!(home.ok("laptop", &["upload", "--dry-run", upload[1]])[0]["status"], "would go on");
+    home.honest();
+
+    assert_eq!(home.ok("laptop", &upload)[0]["status"], "stored");
+    let again = put(&home.honest());
+    home.ok("laptop", &["verify", "noise", "--against", upload[1]]);
+    assert_eq!(home.ok("laptop", &["upload", "--again", upload[1]])[0]["status"], "stored");
+    let whole = put(&home.honest());
+    assert!(again + 2 <= whole, "{again} of {whole} objects were sent again");
+}
+
+#[test]
+fn two_devices_that_write_at_once_lose_nothing() {
+    let (home, _) = Home::owned("laptop");
+    home.ok("phone", &["account", "login", "ada"]);
+    home.ok("laptop", &["playlist", "create", "Both"]);
+    let names: Vec<String> = (0..8).map(|n| format!("list {n}")).collect();
+    let writers: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| {
+            let device = if n % 2 == 0 { "laptop" } else { "phone" };
+            home.command(device, &["playlist", "create", name]).stdout(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut writer in writers {
+        assert!(writer.wait().unwrap().success());
+    }
+    for device in ["laptop", "phone"] {
+        let lists = home.ok(device, &["playlist", "ls"]);
+        let there: Vec<_> =
+            lists.as_array().unwrap().iter().map(|list| list["name"].as_str().unwrap()).collect();
+        assert!(names.iter().all(|name| there.contains(&name.as_str())), "{there:?}");
+    }
+}
