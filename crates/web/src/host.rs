@@ -44,7 +44,12 @@ extern "C" {
     pub(crate) async fn load(this: &Host, shelf: &str, name: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method, structural, catch)]
-    pub(crate) async fn save(this: &Host, shelf: &str, name: &str, value: &JsValue) -> Result<JsValue, JsValue>;
+    pub(crate) async fn save(
+        this: &Host,
+        shelf: &str,
+        name: &str,
+        value: &JsValue,
+    ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method, structural, catch)]
     pub(crate) async fn forget(this: &Host, shelf: &str, name: &str) -> Result<JsValue, JsValue>;

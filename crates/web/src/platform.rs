@@ -39,11 +39,7 @@ impl Browser {
     /// With what `host` lends.
     pub fn new(host: Host) -> Self {
         let crypto = Reflect::get(&js_sys::global(), &"crypto".into()).expect("a global object can be read");
-        Self {
-            host,
-            crypto: crypto.unchecked_into(),
-            scratch: RefCell::new(Uint8Array::new_with_length(0)),
-        }
+        Self { host, crypto: crypto.unchecked_into(), scratch: RefCell::new(Uint8Array::new_with_length(0)) }
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -81,8 +77,9 @@ impl Browser {
         source.gather(&self.host, &job.pieces, &plaintext).map_err(Stopped::Source)?;
         let algorithm = aes_gcm(&nonce, &job.aad);
         let subtle = self.crypto.subtle();
-        let sealing =
-            subtle.encrypt_with_object_and_buffer_source(&algorithm, key, &plaintext).map_err(Stopped::Crypto)?;
+        let sealing = subtle
+            .encrypt_with_object_and_buffer_source(&algorithm, key, &plaintext)
+            .map_err(Stopped::Crypto)?;
         let text = Uint8Array::new(&JsFuture::from(sealing).await.map_err(Stopped::Crypto)?);
         let sealed = Uint8Array::new_with_length(NONCE + text.length());
         sealed.set(&nonce, 0);
@@ -98,8 +95,7 @@ impl Browser {
         let key = self.import(&job.key, "decrypt").await?;
         let algorithm = aes_gcm(&sealed.slice(0, NONCE), &job.aad);
         let text = sealed.subarray(NONCE, sealed.length());
-        let opening =
-            self.crypto.subtle().decrypt_with_object_and_buffer_source(&algorithm, &key, &text)?;
+        let opening = self.crypto.subtle().decrypt_with_object_and_buffer_source(&algorithm, &key, &text)?;
         Ok(Some(Uint8Array::new(&JsFuture::from(opening).await?)))
     }
 
@@ -200,7 +196,11 @@ impl Platform for Browser {
         source.read(&self.host, extent)
     }
 
-    async fn seal(&self, source: &FileSource, job: SealJob) -> Result<SealedFragment<JsBytes>, SourceFailure> {
+    async fn seal(
+        &self,
+        source: &FileSource,
+        job: SealJob,
+    ) -> Result<SealedFragment<JsBytes>, SourceFailure> {
         let sealed = async {
             let key = self.import(&job.key, "encrypt").await.map_err(Stopped::Crypto)?;
             self.encrypt(source, &job, &key).await
@@ -208,9 +208,10 @@ impl Platform for Browser {
         sealed.await.map_err(|stopped| match stopped {
             Stopped::Source(failure) => failure,
             // Only out of memory: keys and lengths are ours.
-            Stopped::Crypto(error) => {
-                SourceFailure::Unreadable(format!("the browser could not encrypt a part of it: {}", message(&error)))
-            }
+            Stopped::Crypto(error) => SourceFailure::Unreadable(format!(
+                "the browser could not encrypt a part of it: {}",
+                message(&error)
+            )),
         })
     }
 

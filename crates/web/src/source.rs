@@ -104,7 +104,8 @@ impl FileSource {
             windows.push(found);
         } else {
             let len = WINDOW.min(self.stamp.len - start);
-            let bytes = host.read(&self.file, start as f64, len as f64).map_err(|error| unreadable(&error))?;
+            let bytes =
+                host.read(&self.file, start as f64, len as f64).map_err(|error| unreadable(&error))?;
             if u64::from(bytes.length()) != len {
                 return Err(SourceFailure::Changed);
             }
@@ -129,6 +130,8 @@ fn unreadable(error: &JsValue) -> SourceFailure {
     let text = |name: &str| Reflect::get(error, &name.into()).ok().and_then(|value| value.as_string());
     match text("name").as_deref() {
         Some("NotReadableError") => SourceFailure::Changed,
-        _ => SourceFailure::Unreadable(text("message").unwrap_or_else(|| "the browser cannot read it".into())),
+        _ => {
+            SourceFailure::Unreadable(text("message").unwrap_or_else(|| "the browser cannot read it".into()))
+        }
     }
 }

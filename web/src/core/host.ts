@@ -93,6 +93,8 @@ export class Host {
       };
       signal.addEventListener("abort", stop);
       request.open("PUT", url);
+      // Else Firefox reads an answer without a type as XML, and complains on the console that it is none.
+      request.responseType = "text";
       for (const [name, value] of headers) {
         // The browser sets these itself, from the body.
         if (name !== "content-length" && name !== "host") request.setRequestHeader(name, value);

@@ -12,8 +12,8 @@ use crate::{
     idle::Idle,
     platform::{Browser, sleep},
     wire::{
-        Access, Account, Advice, Alarm, Credentials, Device, Event, Invite, InviteAsk, PasswordChange, Recovery,
-        Registration,
+        Access, Account, Advice, Alarm, Credentials, Device, Event, Invite, InviteAsk, PasswordChange,
+        Recovery, Registration,
     },
 };
 
@@ -73,15 +73,15 @@ impl WebVault {
     pub async fn sign_in(&self, ask: JsValue) -> Answer<()> {
         let Credentials { username, password } = from_js(&ask)?;
         let session = self.0.client.login(&username, &password, &device()).await;
-        self.opened(session.map_err(|error| self.at_the_door(error))?).await;
+        self.opened(session.map_err(thrown)?).await;
         Ok(())
     }
 
     /// Opens the keys again.
     pub async fn unlock(&self, password: String) -> Answer<()> {
-        let session = self.0.client.resume().await.map_err(|error| self.at_the_door(error))?;
+        let session = self.0.client.resume().await.map_err(thrown)?;
         let session = session.ok_or_else(|| thrown(ClientError::SignedOut))?;
-        session.unlock(&password).await.map_err(|error| self.at_the_door(error))?;
+        session.unlock(&password).await.map_err(thrown)?;
         self.opened(session).await;
         Ok(())
     }
@@ -119,7 +119,7 @@ impl WebVault {
     pub async fn recover(&self, ask: JsValue) -> Answer<()> {
         let Recovery { username, phrase, password } = from_js(&ask)?;
         let session = self.0.client.recover(&username, &phrase, &password, &device()).await;
-        self.opened(session.map_err(|error| self.at_the_door(error))?).await;
+        self.opened(session.map_err(thrown)?).await;
         Ok(())
     }
 
@@ -127,9 +127,9 @@ impl WebVault {
     #[wasm_bindgen(js_name = changePassword)]
     pub async fn change_password(&self, ask: JsValue) -> Answer<()> {
         let PasswordChange { old, new } = from_js(&ask)?;
-        let session = self.0.client.resume().await.map_err(|error| self.at_the_door(error))?;
+        let session = self.0.client.resume().await.map_err(thrown)?;
         let session = session.ok_or_else(|| thrown(ClientError::SignedOut))?;
-        session.change_password(&old, &new, &device()).await.map_err(|error| self.at_the_door(error))
+        session.change_password(&old, &new, &device()).await.map_err(thrown)
     }
 
     /// The account, as the server knows it.
@@ -210,9 +210,14 @@ impl WebVault {
 
     /// Where we stand, by what is kept here and what the server says.
     async fn look(&self) -> Access {
+        let _one_at_a_time = self.0.looking.lock().await;
         let access = match self.stand().await {
             Ok(access) => access,
             Err(ClientError::SignedOut) => Access::SignedOut,
+            // The network is gone and the keys are not: what is open stays open.
+            Err(error) if error.is_passing() && self.is_open() => {
+                return self.0.access.borrow().clone().expect("it is open");
+            }
             Err(error) => {
                 let told = vault_error(&error);
                 if error.is_alarm() {
@@ -239,15 +244,23 @@ impl WebVault {
             session.lock().await;
         }
         // Asks the server too whether the session still stands.
-        let account = session.whoami().await?;
+        let account = session.whoami().await;
         let username = session.username().to_owned();
         if session.is_locked() {
+            if let Err(error) = account
+                && !error.is_passing()
+            {
+                return Err(error);
+            }
             self.0.session.replace(Some(session));
             return Ok(Access::Locked { username });
         }
-        let access = Access::Open { username, account: session.account().to_string(), role: role(account.role) };
+        let account = account?;
+        let access =
+            Access::Open { username, account: session.account().to_string(), role: role(account.role) };
         // Where it was open before, what was opened with it stays: another worker may only have changed the password.
-        let same = self.session().is_ok_and(|before| !before.is_locked() && before.account() == session.account());
+        let same =
+            self.session().is_ok_and(|before| !before.is_locked() && before.account() == session.account());
         if !same {
             self.0.session.replace(Some(session));
             self.settle_in();
@@ -255,16 +268,15 @@ impl WebVault {
         Ok(access)
     }
 
+    fn is_open(&self) -> bool {
+        matches!(*self.0.access.borrow(), Some(Access::Open { .. }))
+    }
+
     /// Somebody just proved who they are in this worker.
     async fn opened(&self, session: Session<Browser>) {
         Idle::touch(self.platform(), true).await;
         self.0.session.replace(Some(session));
         self.tell_siblings();
-    }
-
-    /// Errors of sign-in say themselves what is wrong; "signed out" would be no news there.
-    fn at_the_door(&self, error: ClientError) -> JsValue {
-        thrown(error)
     }
 
     async fn shut(&self) {
@@ -282,7 +294,7 @@ impl WebVault {
         wasm_bindgen_futures::spawn_local(async move {
             loop {
                 sleep(GLANCE).await;
-                let open = matches!(*vault.0.access.borrow(), Some(Access::Open { .. }));
+                let open = vault.is_open();
                 if open && vault.is_busy() {
                     Idle::touch(vault.platform(), false).await;
                 } else if open && Idle::load(vault.platform()).await.is_over(vault.platform().now()) {
@@ -326,9 +338,21 @@ fn device() -> String {
         names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
     };
     // Everybody claims to be Safari, and everybody but Firefox to be like Gecko: the most particular comes first.
-    let browser = first(&[("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);
+    let browser = first(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
     let system = first(&[
-        ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
     ]);
     sentence(&format!("{} on {}", browser.unwrap_or("a browser"), system.unwrap_or("an unknown system")))
         .trim_end_matches('.')

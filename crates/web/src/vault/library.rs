@@ -88,7 +88,9 @@ impl WebVault {
     /// A new playlist's id.
     #[wasm_bindgen(js_name = createPlaylist)]
     pub async fn create_playlist(&self, name: String) -> Answer<String> {
-        self.change(async |library| library.create_playlist(&name, None).await).await.map(|list| list.to_string())
+        self.change(async |library| library.create_playlist(&name, None).await)
+            .await
+            .map(|list| list.to_string())
     }
 
     /// Another name.
@@ -152,8 +154,7 @@ impl WebVault {
     pub async fn save_settings(&self, settings: JsValue) -> Answer<()> {
         let wire::Settings { auto_lock_minutes, theme } = from_js(&settings)?;
         Idle::set_minutes(self.platform(), auto_lock_minutes).await;
-        let settings =
-            SettingsRecord { auto_lock_minutes: Some(auto_lock_minutes), theme: Some(theme) };
+        let settings = SettingsRecord { auto_lock_minutes: Some(auto_lock_minutes), theme: Some(theme) };
         self.change(async |library| library.save_settings(settings).await).await
     }
 }
@@ -220,7 +221,8 @@ impl WebVault {
 }
 
 fn row(row: VideoRow) -> wire::VideoRow {
-    let picture = row.tracks.iter().find(|track| track.kind == "video").map(|track| (track.width, track.height));
+    let picture =
+        row.tracks.iter().find(|track| track.kind == "video").map(|track| (track.width, track.height));
     wire::VideoRow {
         id: row.video.to_string(),
         title: row.title,

@@ -15,6 +15,7 @@ use std::{
     rc::Rc,
 };
 
+use futures::lock::Mutex;
 use gloaming_client::{Client, ClientError, Session};
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     client: Client<Browser>,
     session: RefCell<Option<Session<Browser>>>,
     access: RefCell<Option<Access>>,
+    looking: Mutex<()>,
     /// Of the library, as the page heard it last.
     told_revision: Cell<u64>,
     queue: Queue,
@@ -55,6 +57,7 @@ impl WebVault {
             client: Client::new(Browser::new(host)),
             session: RefCell::new(None),
             access: RefCell::new(None),
+            looking: Mutex::new(()),
             told_revision: Cell::new(0),
             queue: Queue::default(),
             theatre: Theatre::default(),
@@ -97,7 +100,9 @@ impl WebVault {
     fn complain(&self, error: ClientError) -> JsValue {
         let told = vault_error(&error);
         if error.is_alarm() {
-            self.say(&Event::Alarm { alarm: Alarm { code: told.code.clone(), message: told.message.clone() } });
+            self.say(&Event::Alarm {
+                alarm: Alarm { code: told.code.clone(), message: told.message.clone() },
+            });
         }
         if matches!(error, ClientError::SignedOut) {
             self.enter(Access::SignedOut);

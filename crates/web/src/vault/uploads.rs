@@ -9,8 +9,8 @@ use std::{
 };
 
 use gloaming_client::{
-    ClientError, Control, Phase as ClientPhase, Platform, Progress, PublishOptions, Session, Unfinished, abandon,
-    fingerprint, inspect, open_video, platform::Shelf, publish, unfinished, verify,
+    ClientError, Control, Phase as ClientPhase, Platform, Progress, PublishOptions, Session, Unfinished,
+    abandon, fingerprint, inspect, open_video, platform::Shelf, publish, unfinished, verify,
 };
 use gloaming_ids::{UnixMillis, VideoId};
 use js_sys::{Array, Reflect};
@@ -199,7 +199,10 @@ impl WebVault {
     /// The handle kept from an earlier page.
     #[wasm_bindgen(js_name = keptHandle)]
     pub async fn kept_handle(&self, upload: String) -> Answer {
-        let name = self.session().map(|session| handle_name(&session, &upload)).map_err(|error| self.complain(error))?;
+        let name = self
+            .session()
+            .map(|session| handle_name(&session, &upload))
+            .map_err(|error| self.complain(error))?;
         let kept = self.platform().host().load("notes", &name).await;
         Ok(kept.ok().filter(|handle| !handle.is_undefined()).unwrap_or(JsValue::NULL))
     }
@@ -210,7 +213,8 @@ impl WebVault {
         let job = self.job(&upload)?;
         let source = FileSource::new(file);
         if !self.is_same(&job, &source).await.map_err(|error| self.complain(error))? {
-            let message = format!("This is another file. Choose the {} that you began with, unchanged.", job.note.name);
+            let message =
+                format!("This is another file. Choose the {} that you began with, unchanged.", job.note.name);
             return Err(refuse("other_file", &message));
         }
         job.source.replace(Some(Rc::new(source)));
@@ -342,7 +346,9 @@ impl WebVault {
                 continue;
             }
             let note = self.platform().load(Shelf::Notes, &name).await;
-            let Some(note) = note.and_then(|note| serde_json::from_slice::<Note>(&note).ok()) else { continue };
+            let Some(note) = note.and_then(|note| serde_json::from_slice::<Note>(&note).ok()) else {
+                continue;
+            };
             let stored = begun.iter().find(|upload| note.is_about(upload));
             let job = Job::new(upload, note, Phase::NeedsFile, None);
             if let Some(stored) = stored {
@@ -431,7 +437,8 @@ impl WebVault {
             ..PublishOptions::default()
         };
         let control = job.control.borrow().clone();
-        let published = publish(&session, source, &options, &control, &|progress| self.heard_of(job, progress)).await?;
+        let published =
+            publish(&session, source, &options, &control, &|progress| self.heard_of(job, progress)).await?;
         Ok(published.video)
     }
 

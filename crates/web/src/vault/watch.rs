@@ -77,7 +77,11 @@ impl WebVault {
                     language: language.clone(),
                 }),
                 Kind::Subtitle => {
-                    text.push(TextTrack { track, label: label("Text", text.len() + 1), language: language.clone() });
+                    text.push(TextTrack {
+                        track,
+                        label: label("Text", text.len() + 1),
+                        language: language.clone(),
+                    });
                 }
                 _ => {}
             }
@@ -216,7 +220,8 @@ impl WebVault {
         let size = Array::from(&self.platform().host().size(image).await?);
         let pixels = |at| size.get(at).as_f64().unwrap_or_default() as u32;
         let poster = Poster { media_type, bytes };
-        self.change(async |library| library.set_poster(video, &poster, (pixels(0), pixels(1)), "").await).await
+        self.change(async |library| library.set_poster(video, &poster, (pixels(0), pixels(1)), "").await)
+            .await
     }
 }
 
