@@ -45,6 +45,25 @@ pub fn seal_fragment_in_place(
     buf.extend_from_slice(&tag);
 }
 
+/// Like [`seal_fragment_in_place`] in memory that is used again and again: on entry `buf` is twelve bytes of room ‖
+/// plaintext ‖ sixteen bytes of room, on return it is the sealed fragment.
+///
+/// # Panics
+/// Where `buf` has no room for nonce and tag: a mistake of the caller's.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn seal_fragment_in_slice(
+    key: &SegmentKey,
+    number: u32,
+    last: bool,
+    nonce: [u8; aead::NONCE],
+    buf: &mut [u8],
+) {
+    let (room, rest) = buf.split_first_chunk_mut().expect("there is room for the nonce");
+    let (text, tag) = rest.split_last_chunk_mut().expect("there is room for the tag");
+    *room = nonce;
+    *tag = aead::native::seal_in_place(key.expose(), nonce, &fragment_aad(number, last), text);
+}
+
 /// Opens a sealed fragment where it lies: on return `buf` is its plaintext. What was rejected is not to be used.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn open_fragment_in_place(

@@ -32,7 +32,7 @@ pub use digest::sha256;
 pub use error::{KeyError, Rejected};
 pub use fragment::{FRAGMENT_OVERHEAD, fragment_aad};
 #[cfg(not(target_arch = "wasm32"))]
-pub use fragment::{open_fragment_in_place, seal_fragment_in_place};
+pub use fragment::{open_fragment_in_place, seal_fragment_in_place, seal_fragment_in_slice};
 pub use gloaming_grants::{GrantShare, SegmentShare, recovery_message, segment_share};
 pub use keyring::{Identity, IdentitySignSeed, Keyring, XWingSeed};
 pub use object::{ObjectKey, ObjectRole, derive_object_key, open_object, seal_object};

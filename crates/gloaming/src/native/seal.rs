@@ -1,24 +1,28 @@
 use gloaming_ids::Entropy;
-use gloaming_keys::{FRAGMENT_OVERHEAD, aead::NONCE, seal_fragment_in_place, sha256};
+use gloaming_keys::{
+    aead::{NONCE, TAG},
+    seal_fragment_in_slice, sha256,
+};
 use gloaming_media::Piece;
 use gloaming_package::FragmentJob;
 
 use super::{Source, os_entropy};
 use crate::failure::Failure;
 
-/// Makes a fragment: on return `buf` is nonce, ciphertext and tag, and the answer is the SHA-256 of that.
+/// Makes a fragment, somewhere in `buf`: nonce, ciphertext and tag, and the SHA-256 of that.
 ///
-/// Every byte is read once, to where it is sealed. A buffer that is used again and again keeps its memory, and is
-/// cleared only where it grows.
-pub(crate) fn seal_fragment(
+/// Every byte is read once, to where it is sealed. `buf` only grows: used again and again, its memory is cleared once.
+pub(crate) fn seal_fragment<'a>(
     source: &Source,
     job: &FragmentJob,
-    buf: &mut Vec<u8>,
-) -> Result<[u8; 32], Failure> {
-    let plaintext_len = job.plaintext_len as usize;
-    buf.reserve((plaintext_len + FRAGMENT_OVERHEAD).saturating_sub(buf.len()));
-    buf.resize(NONCE + plaintext_len, 0);
-    let mut rest = &mut buf[NONCE..];
+    buf: &'a mut Vec<u8>,
+) -> Result<(&'a [u8], [u8; 32]), Failure> {
+    let sealed_len = job.sealed_len as usize;
+    if buf.len() < sealed_len {
+        buf.resize(sealed_len, 0);
+    }
+    let buf = &mut buf[..sealed_len];
+    let mut rest = &mut buf[NONCE..sealed_len - TAG];
     for piece in &job.pieces {
         let (here, after) = std::mem::take(&mut rest).split_at_mut(piece.len() as usize);
         match piece {
@@ -30,8 +34,9 @@ pub(crate) fn seal_fragment(
     assert!(rest.is_empty(), "a fragment's pieces add up to its length");
     let mut nonce = [0; NONCE];
     os_entropy().fill(&mut nonce);
-    seal_fragment_in_place(&job.key, job.place.number, job.last, nonce, buf);
-    Ok(sha256(buf))
+    seal_fragment_in_slice(&job.key, job.place.number, job.last, nonce, buf);
+    let sha256 = sha256(buf);
+    Ok((buf, sha256))
 }
 
 /// Random bytes to fill a pack with.

@@ -128,8 +128,8 @@ fn seal(
         match sealer.next()? {
             SealStep::Need(extent) => sealer.feed(extent.offset, &source.read(extent)?)?,
             SealStep::Fragment(job) => {
-                let sha256 = seal_fragment(source, &job, &mut buf)?;
-                packs.put(&job, &buf)?;
+                let (sealed, sha256) = seal_fragment(source, &job, &mut buf)?;
+                packs.put(&job, sealed)?;
                 sealer.sealed(job.place, sha256)?;
                 progress.inc(job.plaintext_len);
             }
