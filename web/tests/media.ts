@@ -26,11 +26,11 @@ export const film = () =>
     "-c:v", "libx264", "-preset", "veryfast", "-g", "60", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k",
   ]);
 
-/** Noise does not compress: about 70 MB in 12 s, several packs, long enough to be interrupted. */
+/** Noise does not compress: about 50 MB in 16 s, several packs of 16 MiB, long enough to be interrupted. */
 export const largeFilm = () =>
   made("noise.mp4", [
-    "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30,noise=alls=60:allf=t", "-f", "lavfi", "-i", "sine=frequency=220:sample_rate=48000", "-t", "12",
-    "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "46M", "-minrate", "46M", "-maxrate", "46M", "-bufsize", "46M", "-g", "60", "-pix_fmt", "yuv420p", "-c:a", "aac",
+    "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30,noise=alls=60:allf=t", "-f", "lavfi", "-i", "sine=frequency=220:sample_rate=48000", "-t", "16",
+    "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "26M", "-minrate", "26M", "-maxrate", "26M", "-bufsize", "26M", "-g", "60", "-pix_fmt", "yuv420p", "-c:a", "aac",
   ]);
 
 /** One hash for each stream's packets: equal for equal media, whatever the container does. */
