@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use gloaming_ids::{ObjectId, VideoId};
-use gloaming_keys::{SegmentKeys, VideoSecret};
+use gloaming_keys::{ObjectRole, SegmentKeys, VideoSecret, derive_object_key, open_object};
 use gloaming_media::{Piece, SourceHeader};
 use gloaming_package::{
     Index, Journal, Kind, OpenError, PADDED_TO, Part, SealError, SealOptions, SealStep, Sealer, VirtualMp4,
@@ -292,11 +292,20 @@ fn an_index_of_version_one_opens_for_good() {
     assert_eq!(index.segment(0, 0).unwrap().start, 0);
 }
 
-/// Writes the frozen vector. Only for a new format version: `cargo test -p gloaming-package -- --ignored freeze`.
+/// Writes the frozen vector, and the fuzzer's first index. Only for a new format version:
+/// `cargo test -p gloaming-package -- --ignored freeze`.
 #[test]
 #[ignore = "writes the vector that another test reads"]
 fn freeze_an_index() {
-    std::fs::write("tests/fixtures/index-v1.bin", support::sealed_index()).unwrap();
+    let sealed = support::sealed_index();
+    std::fs::write("tests/fixtures/index-v1.bin", &sealed).unwrap();
+    let key = derive_object_key(&secret().view_share, ObjectRole::Index, VIDEO, 1);
+    let signed = open_object(&key, ObjectRole::Index, VIDEO, 1, &sealed).unwrap();
+    let mut cbor = Vec::new();
+    let mut decoder = ruzstd::decoding::StreamingDecoder::new(&signed[65..]).unwrap();
+    std::io::Read::read_to_end(&mut decoder, &mut cbor).unwrap();
+    std::fs::create_dir_all("../../fuzz/corpus/index").unwrap();
+    std::fs::write("../../fuzz/corpus/index/small", cbor).unwrap();
 }
 
 #[test]
