@@ -1,0 +1,438 @@
+//! One configuration out of four places: defaults, then `gloaming.toml`, then `GLOAMING_*`, then flags.
+//!
+//! [`Settings`] is a level of it: names and texts. [`Config`] is what they mean. Every setting can be written in every
+//! place, as `public_url` in the file, `GLOAMING_PUBLIC_URL` in the environment, `--public-url` as a flag; and each
+//! also as `GLOAMING_<NAME>_FILE`, the name of a file that holds it, which is how containers and systemd pass secrets.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use gloaming_blobs::{Clock, S3Config};
+use ipnet::IpNet;
+use url::Url;
+
+/// All settings and what each means.
+pub const KEYS: &[(&str, &str)] = &[
+    ("data", "Folder of everything the server keeps"),
+    ("listen", "Address and port to listen on"),
+    ("public_url", "Address by which people reach the server, such as https://video.example.org"),
+    ("tls", "\"self-signed\", or \"off\""),
+    ("tls_cert", "PEM file of the certificate chain"),
+    ("tls_key", "PEM file of the certificate's key"),
+    ("trusted_proxy", "Networks whose X-Forwarded-For and X-Forwarded-Proto are believed, by commas"),
+    ("metrics_listen", "Address of its own for /metrics, such as 127.0.0.1:9420"),
+    ("max_connections", "Connections open at once"),
+    ("log", "\"pretty\" or \"json\""),
+    ("s3_endpoint", "Address of the S3 store; clients must reach it under it"),
+    ("s3_bucket", "Bucket for ciphertext"),
+    ("s3_region", "Region of the bucket"),
+    ("s3_prefix", "In front of every object's name; ends in /"),
+    ("s3_access_key", "Access key id"),
+    ("s3_secret_key", "Secret access key"),
+    ("s3_path_style", "\"true\" for stores that want endpoint/bucket/object"),
+];
+
+/// A setting that cannot be meant, or a place that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file.
+    #[error("{path}: {reason}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why it does not read.
+        reason: String,
+    },
+    /// A setting nobody knows: most likely a typing mistake.
+    #[error("there is no setting called {0:?}")]
+    Unknown(String),
+    /// A setting that does not read. The value is not repeated: it may be a secret.
+    #[error("{key} does not read: {reason}")]
+    Bad {
+        /// Which.
+        key: &'static str,
+        /// What it should be.
+        reason: String,
+    },
+}
+
+/// Settings as one place has them.
+#[derive(Clone, Default)]
+pub struct Settings(BTreeMap<&'static str, String>);
+
+/// Values may be secrets: only the names are printed.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Settings {
+    /// Sets one, as a flag does.
+    pub fn set(&mut self, key: &str, value: impl Into<String>) -> Result<(), ConfigError> {
+        let known = KEYS.iter().find(|(known, _)| *known == key);
+        let (key, _) = known.ok_or_else(|| ConfigError::Unknown(key.to_owned()))?;
+        self.0.insert(key, value.into());
+        Ok(())
+    }
+
+    /// One setting.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// Out of a TOML file: `name = value`, where a list becomes a comma-separated text.
+    pub fn from_toml(path: &Path) -> Result<Self, ConfigError> {
+        let bad = |reason: String| ConfigError::File { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
+        // The error's own text quotes the line, which may hold a secret.
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(e.message().to_owned()))?;
+        let mut settings = Self::default();
+        for (key, value) in table {
+            let text = match value {
+                toml::Value::Array(items) => {
+                    items.iter().map(plain).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+                }
+                other => plain(&other),
+            };
+            settings.set(&key, text.ok_or_else(|| bad(format!("{key} must be a text or a number")))?)?;
+        }
+        Ok(settings)
+    }
+
+    /// Out of environment variables. Names it does not know are left alone: the command line has its own.
+    pub fn from_env(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut settings = Self::default();
+        for (name, value) in vars {
+            let Some(name) = name.strip_prefix("GLOAMING_") else { continue };
+            let name = name.to_lowercase();
+            if settings.set(&name, value.clone()).is_ok() {
+                continue;
+            }
+            if let Some(name) = name.strip_suffix("_file")
+                && KEYS.iter().any(|(key, _)| *key == name)
+            {
+                let text = std::fs::read_to_string(&value)
+                    .map_err(|e| ConfigError::File { path: value.into(), reason: e.to_string() })?;
+                settings.set(name, text.trim_end_matches(['\r', '\n']))?;
+            }
+        }
+        Ok(settings)
+    }
+
+    /// These, and where they say nothing, what `lower` says.
+    #[must_use]
+    pub fn over(mut self, lower: Self) -> Self {
+        for (key, value) in lower.0 {
+            self.0.entry(key).or_insert(value);
+        }
+        self
+    }
+
+    /// Flags over the environment over the file. The file is `config`, which must exist, or `gloaming.toml` in the data
+    /// folder, which may.
+    pub fn load(
+        flags: Self,
+        vars: impl IntoIterator<Item = (String, String)>,
+        config: Option<&Path>,
+    ) -> Result<Self, ConfigError> {
+        let above = flags.over(Self::from_env(vars)?);
+        let usual = Path::new(above.get("data").unwrap_or(DEFAULT_DATA)).join("gloaming.toml");
+        let file = match config {
+            Some(path) => Self::from_toml(path)?,
+            None if usual.exists() => Self::from_toml(&usual)?,
+            None => Self::default(),
+        };
+        Ok(above.over(file))
+    }
+
+    fn parse<T: FromStr>(&self, key: &'static str, what: &str) -> Result<Option<T>, ConfigError> {
+        let Some(text) = self.get(key) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| ConfigError::Bad { key, reason: format!("it must be {what}") })
+    }
+}
+
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+const DEFAULT_DATA: &str = "./.gloaming";
+
+/// How connections are secured here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Not here: on loopback, or by a proxy in front.
+    Off,
+    /// By a certificate we make and keep in the data folder.
+    SelfSigned,
+    /// By these PEM files.
+    Files {
+        /// The chain.
+        cert: PathBuf,
+        /// Its key.
+        key: PathBuf,
+    },
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// So many at once, and then one every so often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// At once.
+    pub burst: u32,
+    /// Then one in this time.
+    pub every: Duration,
+}
+
+/// How often somebody may try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sign-ins to one name from one address.
+    pub sign_in: Rate,
+    /// Sign-ins to one name from anywhere: slows guessing from many addresses, without shutting its owner out for long.
+    pub sign_in_name: Rate,
+    /// Sign-ins from one address to any name.
+    pub sign_in_address: Rate,
+    /// Recoveries of one name.
+    pub recovery: Rate,
+    /// Registrations from one address.
+    pub registration: Rate,
+    /// Requests of one account.
+    pub account: Rate,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = |burst, seconds| Rate { burst, every: Duration::from_secs(seconds) };
+        Self {
+            sign_in: seconds(10, 15),
+            sign_in_name: seconds(60, 5),
+            sign_in_address: seconds(60, 1),
+            recovery: seconds(5, 60),
+            registration: seconds(30, 5),
+            // A page that reads a library of thousands asks fast, but not faster than this for long.
+            account: Rate { burst: 2000, every: Duration::from_millis(10) },
+        }
+    }
+}
+
+/// What a server is told.
+#[derive(Clone)]
+pub struct Config {
+    /// Folder of everything it keeps.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How people reach it, if not as it listens.
+    pub public_url: Option<Url>,
+    /// TLS.
+    pub tls: Tls,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where `/metrics` is.
+    pub metrics: Option<SocketAddr>,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Format of the log.
+    pub log: LogFormat,
+    /// Where ciphertext goes, if not to the data folder.
+    pub s3: Option<S3Config>,
+    /// How often somebody may try.
+    pub limits: Limits,
+    /// Which time it is.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// The defaults, in this folder.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
+            public_url: None,
+            tls: Tls::Off,
+            trusted_proxies: Vec::new(),
+            metrics: None,
+            max_connections: 4096,
+            log: LogFormat::Pretty,
+            s3: None,
+            limits: Limits::default(),
+            clock: crate::system_clock(),
+        }
+    }
+
+    /// What these settings mean.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let bad = |key, reason: &str| ConfigError::Bad { key, reason: reason.into() };
+        let mut config = Self::new(settings.get("data").unwrap_or(DEFAULT_DATA));
+        if let Some(listen) = settings.parse("listen", "an address and a port, such as 127.0.0.1:8420")? {
+            config.listen = listen;
+        }
+        config.public_url = public_url(settings)?;
+        config.tls = match (settings.get("tls"), settings.get("tls_cert"), settings.get("tls_key")) {
+            (None | Some("off"), None, None) => Tls::Off,
+            (Some("self-signed"), None, None) => Tls::SelfSigned,
+            (None, Some(cert), Some(key)) => Tls::Files { cert: cert.into(), key: key.into() },
+            (None, Some(_), None) | (None, None, Some(_)) => {
+                return Err(bad("tls_cert", "certificate and key go together: tls_cert and tls_key"));
+            }
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+                return Err(bad("tls", "it is not needed beside tls_cert and tls_key"));
+            }
+            (Some(_), None, None) => return Err(bad("tls", "it must be \"self-signed\" or \"off\"")),
+        };
+        if let Some(networks) = settings.get("trusted_proxy") {
+            for network in networks.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+                let network = network
+                    .parse::<IpNet>()
+                    .or_else(|_| network.parse().map(|address: std::net::IpAddr| IpNet::from(address)))
+                    .map_err(|_| bad("trusted_proxy", "it must be networks such as 10.0.0.0/8, by commas"))?;
+                config.trusted_proxies.push(network);
+            }
+        }
+        config.metrics = settings.parse("metrics_listen", "an address and a port, such as 127.0.0.1:9420")?;
+        if let Some(max) = settings.parse("max_connections", "a number")? {
+            config.max_connections = max;
+        }
+        config.log = match settings.get("log") {
+            None | Some("pretty") => LogFormat::Pretty,
+            Some("json") => LogFormat::Json,
+            Some(_) => return Err(bad("log", "it must be \"pretty\" or \"json\"")),
+        };
+        config.s3 = s3(settings)?;
+        Ok(config)
+    }
+}
+
+fn public_url(settings: &Settings) -> Result<Option<Url>, ConfigError> {
+    let reason = "it must be an address such as https://video.example.org, without a path";
+    let url: Option<Url> = settings.parse("public_url", reason)?;
+    let plain = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    };
+    match url {
+        Some(url) if !plain(&url) => {
+            Err(ConfigError::Bad { key: "public_url", reason: format!("the address does not fit: {reason}") })
+        }
+        url => Ok(url),
+    }
+}
+
+fn s3(settings: &Settings) -> Result<Option<S3Config>, ConfigError> {
+    let Some(endpoint) = settings.parse("s3_endpoint", "an address such as https://s3.example.org")? else {
+        return Ok(None);
+    };
+    let need = |key| {
+        let missing = || ConfigError::Bad { key, reason: "an S3 store needs it".into() };
+        settings.get(key).map(str::to_owned).ok_or_else(missing)
+    };
+    Ok(Some(S3Config {
+        endpoint,
+        bucket: need("s3_bucket")?,
+        access_key: need("s3_access_key")?,
+        secret_key: need("s3_secret_key")?,
+        region: settings.get("s3_region").unwrap_or("us-east-1").to_owned(),
+        prefix: settings.get("s3_prefix").unwrap_or_default().to_owned(),
+        path_style: settings.parse("s3_path_style", "\"true\" or \"false\"")?.unwrap_or(true),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    fn flags(pairs: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::default();
+        for (key, value) in pairs {
+            settings.set(key, *value).unwrap();
+        }
+        settings
+    }
+
+    fn var(name: &str, value: &str) -> (String, String) {
+        (name.into(), value.into())
+    }
+
+    #[test]
+    fn a_flag_outdoes_the_environment_which_outdoes_the_file_which_outdoes_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().to_str().unwrap();
+        std::fs::write(
+            dir.path().join("gloaming.toml"),
+            "listen = '127.0.0.1:1'\nlog = 'json'\nmax_connections = 7\ntrusted_proxy = ['10.0.0.0/8', '::1']",
+        )
+        .unwrap();
+        let vars = [var("GLOAMING_LOG", "pretty"), var("GLOAMING_LISTEN", "127.0.0.1:2"), var("HOME", "/")];
+        let settings =
+            Settings::load(flags(&[("data", data), ("listen", "127.0.0.1:3")]), vars, None).unwrap();
+        let config = Config::from_settings(&settings).unwrap();
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!(config.log, LogFormat::Pretty);
+        assert_eq!(config.max_connections, 7);
+        assert_eq!(config.trusted_proxies.len(), 2);
+        assert_eq!(config.tls, Tls::Off);
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        std::fs::write(&file, "open sesame\n").unwrap();
+        let vars = [var("GLOAMING_S3_SECRET_KEY_FILE", file.to_str().unwrap())];
+        let settings = Settings::from_env(vars).unwrap();
+        assert_eq!(settings.get("s3_secret_key"), Some("open sesame"));
+        assert!(!format!("{settings:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn a_setting_nobody_knows_is_an_error_in_the_file_and_none_in_the_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.toml");
+        std::fs::write(&file, "lsten = '127.0.0.1:1'").unwrap();
+        assert!(matches!(Settings::from_toml(&file), Err(ConfigError::Unknown(key)) if key == "lsten"));
+        assert!(Settings::from_env([var("GLOAMING_PASSWORD", "x")]).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (key, value) in [
+            ("listen", "8420"),
+            ("public_url", "video.example.org"),
+            ("public_url", "https://video.example.org/sub/path"),
+            ("public_url", "ftp://video.example.org"),
+            ("tls", "yes"),
+            ("tls_cert", "/only/one"),
+            ("trusted_proxy", "10.0.0.0/99"),
+            ("log", "loud"),
+            ("s3_endpoint", "https://s3.example.org"),
+        ] {
+            let refused = Config::from_settings(&flags(&[(key, value)]));
+            assert!(matches!(refused, Err(ConfigError::Bad { .. })), "{key} = {value}");
+        }
+    }
+}

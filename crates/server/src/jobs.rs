@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use futures::StreamExt;
+use gloaming_ids::ObjectId;
+use tokio::sync::watch;
+
+use crate::app::App;
+
+/// Between two rounds of housekeeping.
+const ROUND: Duration = Duration::from_secs(60);
+/// Objects deleted in one go.
+const OBJECTS_AT_ONCE: u32 = 256;
+/// Deletions under way at a time.
+const IN_FLIGHT: usize = 8;
+/// Goes in one round at most: what is left waits for the next.
+const GOES: usize = 40;
+
+/// The housekeeping: abandoned drafts, ended sessions and attempts, objects that nothing refers to.
+#[derive(Clone)]
+pub struct Jobs {
+    app: App,
+}
+
+impl Jobs {
+    pub(crate) fn new(app: App) -> Self {
+        Self { app }
+    }
+
+    /// A round now and then, and soon after something was deleted, until told to stop.
+    pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            self.round().await;
+            tokio::select! {
+                () = tokio::time::sleep(ROUND) => {}
+                () = self.app.deleted.notified() => {}
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// One round.
+    pub async fn round(&self) {
+        let app = &self.app;
+        let now = app.now();
+        app.sign_ins.forget_expired(now);
+        app.recoveries.forget_expired(now);
+        app.limits.forget_idle();
+        for _ in 0..GOES {
+            match app.store.expire_sessions(now).await {
+                Ok(0) => break,
+                Ok(ended) => tracing::info!(ended, "sessions ended by themselves"),
+                Err(error) => return tracing::error!(%error, "housekeeping: sessions"),
+            }
+        }
+        for _ in 0..GOES {
+            match app.store.give_up_drafts(now).await {
+                Ok(0) => break,
+                Ok(given_up) => tracing::info!(given_up, "abandoned drafts and objects were given up"),
+                Err(error) => return tracing::error!(%error, "housekeeping: drafts"),
+            }
+        }
+        for _ in 0..GOES {
+            match delete_orphans(&app.store, &app.blobs, now).await {
+                Ok(0) => break,
+                Ok(deleted) => tracing::info!(deleted, "objects deleted"),
+                Err(error) => return tracing::error!(%error, "housekeeping: objects"),
+            }
+        }
+    }
+}
+
+/// Deletes the bytes of some objects that nothing refers to; how many.
+pub(crate) async fn delete_orphans(
+    store: &gloaming_store::Store,
+    blobs: &gloaming_blobs::Blobs,
+    now: gloaming_ids::UnixMillis,
+) -> Result<usize, gloaming_store::StoreError> {
+    let due = store.orphans(now, OBJECTS_AT_ONCE).await?;
+    let deleted: Vec<ObjectId> = futures::stream::iter(due)
+        .map(async |object| match blobs.delete(object).await {
+            Ok(()) => Some(object),
+            Err(error) => {
+                tracing::warn!(%error, %object, "an object could not be deleted; the next round tries again");
+                None
+            }
+        })
+        .buffer_unordered(IN_FLIGHT)
+        .filter_map(async |deleted| deleted)
+        .collect()
+        .await;
+    let count = deleted.len();
+    store.orphans_deleted(deleted, now).await?;
+    Ok(count)
+}
