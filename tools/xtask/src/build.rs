@@ -1,0 +1,150 @@
+//! From sources to one binary with the page inside.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    fingerprint::Fingerprint,
+    lock,
+    needs::{self, Wasm},
+    place,
+    run::{self, cargo, run},
+    steps::Steps,
+};
+
+/// Crates that never go into the page.
+const NOT_IN_THE_PAGE: &[&str] = &["server", "store", "blobs", "gloaming", "login-server"];
+
+/// Builds what has changed; tells where the binary is.
+pub(crate) fn binary() -> Result<PathBuf> {
+    let mut steps = Steps::new(5);
+    needs::bring(&[&needs::C_COMPILER, &needs::NODE_AND_NPM])?;
+    page_core(&mut steps)?;
+    packages(&mut steps)?;
+    page(&mut steps)?;
+    release(&mut steps)?;
+    println!("      {} is ready after {}", shown(&place::binary()), steps.elapsed());
+    Ok(place::binary())
+}
+
+/// The page without the binary: its core, its packages.
+pub(crate) fn page_sources() -> Result<()> {
+    let mut steps = Steps::new(3);
+    needs::bring(&[&needs::C_COMPILER, &needs::NODE_AND_NPM])?;
+    page_core(&mut steps)?;
+    packages(&mut steps)
+}
+
+/// The core as WebAssembly (two steps: the code, and its face for JavaScript).
+fn page_core(steps: &mut Steps) -> Result<()> {
+    let wasm = place::target().join("wasm32-unknown-unknown/wasm/gloaming_web.wasm");
+    let mut sources = rust("page-core").output(&wasm);
+    for entry in fs::read_dir(place::root().join("crates"))?.flatten() {
+        if !NOT_IN_THE_PAGE.contains(&entry.file_name().to_string_lossy().as_ref()) {
+            sources = sources.path(entry.path());
+        }
+    }
+    steps.when_changed("the page's core, as WebAssembly", &sources, || {
+        let mut command = cargo();
+        match needs::wasm()? {
+            Wasm::Ready => {
+                command.arg("build");
+            }
+            Wasm::FromSource { linker } => {
+                command
+                    .env("RUSTC", needs::DEBIAN_RUSTC)
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
+                    .args(["build", "-Z", "build-std=std,panic_abort"]);
+            }
+        }
+        command.args([
+            "--locked",
+            "--profile",
+            "wasm",
+            "--target",
+            "wasm32-unknown-unknown",
+            "-p",
+            "gloaming-web",
+        ]);
+        run(&mut command)
+    })?;
+
+    let out = place::web().join("src/wasm");
+    let face = rust("page-face").path("tools/bindgen").made(&wasm).output(out.join("gloaming_web.js"));
+    steps.when_changed("its face for JavaScript", &face, || {
+        run(cargo().args(["build", "--locked", "--profile", "tool", "-p", "gloaming-bindgen"]))?;
+        if out.exists() {
+            fs::remove_dir_all(&out)?;
+        }
+        run(run::command(place::target().join("tool/gloaming-bindgen")).arg(&wasm).arg(&out))
+    })
+}
+
+fn packages(steps: &mut Steps) -> Result<()> {
+    let packages = Fingerprint::of("packages")
+        .path("web/package.json")
+        .path("web/package-lock.json")
+        .text(&place::output("node", &["--version"]).unwrap_or_default())
+        .output("web/node_modules/.package-lock.json");
+    steps.when_changed("the page's packages", &packages, || {
+        run(npm().args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+    })
+}
+
+fn page(steps: &mut Steps) -> Result<()> {
+    let page = Fingerprint::of("page").path("web").made("web/src/wasm").output("web/dist/index.html");
+    steps.when_changed("the page", &page, || run(npm().args(["run", "--silent", "build"])))
+}
+
+fn release(steps: &mut Steps) -> Result<()> {
+    let sources = rust("release").path("crates").made("web/dist").output(place::binary());
+    steps.when_changed("the binary", &sources, || {
+        run(cargo().args(["build", "--locked", "--release", "-p", "gloaming"]))
+    })
+}
+
+fn rust(name: &'static str) -> Fingerprint {
+    Fingerprint::of(name)
+        .path("Cargo.toml")
+        .path("Cargo.lock")
+        .text(&place::output("rustc", &["-V"]).unwrap_or_default())
+        .text(&std::env::var("RUSTFLAGS").unwrap_or_default())
+}
+
+/// npm, in the page's folder.
+pub(crate) fn npm() -> std::process::Command {
+    let mut command = run::command("npm");
+    command.current_dir(place::web());
+    command
+}
+
+/// Copies the binary to where programs are.
+pub(crate) fn install(arguments: &[String]) -> Result<ExitCode> {
+    let prefix = match arguments {
+        [] => PathBuf::from(std::env::var_os("HOME").context("HOME is not set; say --prefix DIR")?)
+            .join(".local"),
+        [flag, prefix] if flag == "--prefix" => place::caller().join(prefix),
+        [flag] if flag.starts_with("--prefix=") => place::caller().join(&flag["--prefix=".len()..]),
+        _ => anyhow::bail!("./x install takes --prefix DIR and nothing else"),
+    };
+    let binary = lock::alone(binary)?;
+    let bin = prefix.join("bin");
+    fs::create_dir_all(&bin).with_context(|| format!("{}", bin.display()))?;
+    // Written beside and renamed: a running server keeps its old file, and nobody ever starts half of one.
+    let (new, place) = (bin.join(".gloaming.new"), bin.join("gloaming"));
+    fs::copy(&binary, &new).with_context(|| format!("{}", new.display()))?;
+    fs::rename(&new, &place).with_context(|| format!("{}", place.display()))?;
+    println!("Installed {}", place.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A path as one would type it at the root.
+pub(crate) fn shown(path: &Path) -> String {
+    path.strip_prefix(place::root()).unwrap_or(path).display().to_string()
+}

