@@ -14,19 +14,24 @@ use crate::failure::{Exit, Failure};
 /// An HTTP client. `pin` is the SHA-256 of the one certificate that is believed; `authorities` a file of others to
 /// believe beside the system's.
 pub(crate) fn http(pin: Option<&str>, authorities: Option<&Path>) -> Result<reqwest::Client, Failure> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("gloaming/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(std::time::Duration::from_secs(10))
-        .read_timeout(std::time::Duration::from_secs(60))
-        // A server that sends its clients elsewhere is not the server that was named.
-        .redirect(reqwest::redirect::Policy::none());
+    let base = || {
+        reqwest::Client::builder()
+            .user_agent(concat!("gloaming/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(std::time::Duration::from_secs(10))
+            .read_timeout(std::time::Duration::from_secs(60))
+            // A server that sends its clients elsewhere is not the server that was named.
+            .redirect(reqwest::redirect::Policy::none())
+    };
+    let built = |builder: reqwest::ClientBuilder| {
+        builder.build().map_err(|error| Failure::new(Exit::Bug, "no_http", error.to_string()))
+    };
+    let mut certificates = Vec::new();
     if let Some(path) = authorities {
         let pem = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| {
+        certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| {
             let message = format!("{} holds no certificate in PEM; name another file", path.display());
             Failure::new(Exit::Usage, "bad_certificate", message)
         })?;
-        builder = builder.tls_certs_merge(certificates);
     }
     if let Some(pin) = pin {
         let digits: String = pin.chars().filter(char::is_ascii_hexdigit).collect();
@@ -45,9 +50,12 @@ pub(crate) fn http(pin: Option<&str>, authorities: Option<&Path>) -> Result<reqw
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Pinned { fingerprint, provider }))
             .with_no_client_auth();
-        builder = builder.tls_backend_preconfigured(config);
+        return built(base().tls_backend_preconfigured(config));
     }
-    builder.build().map_err(|error| Failure::new(Exit::Bug, "no_http", error.to_string()))
+    // A small system may have no certificates at all. That is no reason not to speak with a server on this machine, or
+    // with one whose certificate is in the file; any other is then refused.
+    let with_systems = base().tls_certs_merge(certificates.clone()).build();
+    with_systems.or_else(|_| built(base().tls_certs_only(certificates)))
 }
 
 /// Believes one certificate, whoever signed it and whenever it ends, and no other.
