@@ -3,21 +3,35 @@
 //! * [`WebVault`]: the calls of `web/src/core/vault.ts`.
 //! * [`platform`]: the browser, as `gloaming-client` wants it: files in windows, WebCrypto, fetch, IndexedDB.
 //! * [`host`]: what TypeScript lends it for that (`web/src/core/host.ts`).
-#![cfg(target_arch = "wasm32")]
+//!
+//! Natively there is nothing here but what can be tested without a browser.
 
-#[cfg(feature = "bench")]
-pub mod bench;
-mod bulk;
-mod convert;
-pub mod host;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "its callers are in the browser"))]
+#[cfg(any(target_arch = "wasm32", test))]
 mod idle;
-pub mod platform;
-mod report;
-mod source;
-mod vault;
-#[cfg(feature = "vectors")]
-pub mod vectors;
-mod wire;
 
+#[cfg(target_arch = "wasm32")]
 pub use source::FileSource;
+#[cfg(target_arch = "wasm32")]
 pub use vault::WebVault;
+
+#[cfg(all(target_arch = "wasm32", feature = "bench"))]
+pub mod bench;
+#[cfg(target_arch = "wasm32")]
+mod bulk;
+#[cfg(target_arch = "wasm32")]
+mod convert;
+#[cfg(target_arch = "wasm32")]
+pub mod host;
+#[cfg(target_arch = "wasm32")]
+pub mod platform;
+#[cfg(target_arch = "wasm32")]
+mod report;
+#[cfg(target_arch = "wasm32")]
+mod source;
+#[cfg(target_arch = "wasm32")]
+mod vault;
+#[cfg(all(target_arch = "wasm32", feature = "vectors"))]
+pub mod vectors;
+#[cfg(target_arch = "wasm32")]
+mod wire;
