@@ -154,6 +154,7 @@ impl<T: Serialize + DeserializeOwned> Kept<T> {
 
 /// What a record is about.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "most of a library is videos")]
 pub(crate) enum Record {
     Video(Kept<VideoRecord>),
     Playlist(Kept<PlaylistRecord>),

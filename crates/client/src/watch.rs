@@ -35,6 +35,9 @@ const MAX_INDEX: u64 = 64 << 20;
 /// A video whose index was checked. Clones share addresses and opened segments.
 pub struct OpenVideo<P: Platform>(Rc<Inner<P>>);
 
+/// Opened segments by track and number, the oldest first.
+type Kept<B> = VecDeque<((u16, u32), B)>;
+
 struct Inner<P: Platform> {
     session: Session<P>,
     video: VideoId,
@@ -44,7 +47,7 @@ struct Inner<P: Platform> {
     keys: SegmentKeys,
     layout: VirtualMp4,
     urls: RefCell<HashMap<ObjectId, SignedDownload>>,
-    kept: RefCell<VecDeque<((u16, u32), P::Bytes)>>,
+    kept: RefCell<Kept<P::Bytes>>,
 }
 
 impl<P: Platform> Clone for OpenVideo<P> {

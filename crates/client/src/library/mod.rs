@@ -31,6 +31,7 @@ const ATTEMPTS: usize = 8;
 pub struct Library<P>(pub(crate) Session<P>);
 
 /// What becomes of a record.
+#[allow(clippy::large_enum_variant, reason = "a handful at a time")]
 pub(crate) enum Edit {
     Write(RecordId, Record),
     Delete(RecordId),
