@@ -1,7 +1,8 @@
 // A poster out of a file on this device: the first picture that is more than black, small, as WebP or JPEG. Whatever the
 // browser cannot decode has none.
 
-const WIDEST = 640;
+/** Of the longer side, in pixels. */
+const LONGEST = 640;
 const QUALITY = 0.82;
 const PATIENCE_MS = 8_000;
 /** Where to look, in seconds: films begin black. */
@@ -57,7 +58,7 @@ function happens(video: HTMLVideoElement, name: "loadeddata" | "seeked"): Promis
 /** Scaled down; `visible` unless it is (nearly) one dark colour. */
 function draw(video: HTMLVideoElement): { canvas: OffscreenCanvas; visible: boolean } | null {
   if (video.videoWidth === 0 || video.videoHeight === 0) return null;
-  const scale = Math.min(1, WIDEST / video.videoWidth);
+  const scale = Math.min(1, LONGEST / Math.max(video.videoWidth, video.videoHeight));
   const width = Math.max(1, Math.round(video.videoWidth * scale));
   const height = Math.max(1, Math.round(video.videoHeight * scale));
   const canvas = new OffscreenCanvas(width, height);

@@ -95,7 +95,7 @@ impl WebVault {
 
     /// Somebody is there.
     pub async fn active(&self) -> Answer<()> {
-        Idle::touch(self.platform(), false).await;
+        self.touch().await;
         Ok(())
     }
 
@@ -268,6 +268,16 @@ impl WebVault {
         Ok(access)
     }
 
+    /// Somebody is there, or something is under way for them. A player says so with every segment: most of it stays
+    /// in memory.
+    pub(super) async fn touch(&self) {
+        let now = self.platform().now();
+        if now.since(self.0.touched.get()) >= GLANCE {
+            self.0.touched.set(now);
+            Idle::touch(self.platform(), false).await;
+        }
+    }
+
     fn is_open(&self) -> bool {
         matches!(*self.0.access.borrow(), Some(Access::Open { .. }))
     }
@@ -296,7 +306,7 @@ impl WebVault {
                 sleep(GLANCE).await;
                 let open = vault.is_open();
                 if open && vault.is_busy() {
-                    Idle::touch(vault.platform(), false).await;
+                    vault.touch().await;
                 } else if open && Idle::load(vault.platform()).await.is_over(vault.platform().now()) {
                     vault.shut().await;
                     vault.tell_siblings();

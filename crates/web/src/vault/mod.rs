@@ -17,6 +17,7 @@ use std::{
 
 use futures::lock::Mutex;
 use gloaming_client::{Client, ClientError, Session};
+use gloaming_ids::UnixMillis;
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     session: RefCell<Option<Session<Browser>>>,
     access: RefCell<Option<Access>>,
     looking: Mutex<()>,
+    /// When it was last written down that somebody is there.
+    touched: Cell<UnixMillis>,
     /// Of the library, as the page heard it last.
     told_revision: Cell<u64>,
     queue: Queue,
@@ -58,6 +61,7 @@ impl WebVault {
             session: RefCell::new(None),
             access: RefCell::new(None),
             looking: Mutex::new(()),
+            touched: Cell::default(),
             told_revision: Cell::new(0),
             queue: Queue::default(),
             theatre: Theatre::default(),

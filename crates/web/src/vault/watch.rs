@@ -22,7 +22,6 @@ use super::WebVault;
 use crate::{
     bulk::JsBytes,
     convert::{Answer, fault, id, refuse, to_js},
-    idle::Idle,
     platform::Browser,
     report,
     wire::{AudioTrack, Playable, TextTrack},
@@ -113,7 +112,7 @@ impl WebVault {
             .and_then(|rest| rest.split_once('/'))
             .ok_or_else(|| fault("that is not an address of a video"))?;
         let open = self.opened_video(id(video)?).await?;
-        Idle::touch(self.platform(), false).await;
+        self.touch().await;
         let base = format!("{SCHEME}{video}/");
         let part = std::pin::pin!(open.part(path, &base));
         let given_up = std::pin::pin!(aborted(&signal));
@@ -180,7 +179,7 @@ impl WebVault {
     pub async fn download_chunk(&self, download: u32) -> Answer<Option<Uint8Array>> {
         let found = self.0.theatre.downloads.borrow().get(&download).cloned();
         let found = found.ok_or_else(|| self.complain(ClientError::Cancelled))?;
-        Idle::touch(self.platform(), false).await;
+        self.touch().await;
         let mut under_way = found.lock().await;
         let Some(file) = under_way.as_mut() else { return Ok(None) };
         if let Some(piece) = file.next().await.map_err(|error| self.complain(error))? {
