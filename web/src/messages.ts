@@ -24,6 +24,7 @@ export const m = {
     offline: "No network. What is on the screen stays; changes wait until the server can be reached.",
     backOnline: "The server can be reached again.",
     close: "Close",
+    messages: "Messages",
   },
 
   title: (page: string) => `${page} · Gloaming`,
