@@ -405,7 +405,7 @@ impl Drop for SmallDisk {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_full_disk_says_so_keeps_what_it_has_and_leaves_nothing_behind() {
-    const PACK: usize = 16 << 20;
+    const PACK: usize = 20 << 20;
 
     let Some(disk) = SmallDisk::mount() else {
         assert!(std::env::var_os("CI").is_none(), "CI runs as root and can mount a tmpfs");

@@ -1,0 +1,189 @@
+//! A server that can be killed and started again, and somebody with devices.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::ambush::Road;
+
+const PASSWORD: &str = "velvet harbour lantern quietly";
+
+/// A server, its data, and the way to it.
+pub struct House {
+    binary: PathBuf,
+    dir: tempfile::TempDir,
+    data: PathBuf,
+    listen: SocketAddr,
+    server: Arc<Mutex<Option<Child>>>,
+    /// The way on which clients reach the server.
+    pub road: Road,
+    setup: String,
+}
+
+impl House {
+    /// A running server without an owner, its data in a folder of its own.
+    pub fn open(binary: PathBuf) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("server");
+        Self::open_at(binary, dir, data)
+    }
+
+    /// The same, its data where it is said to be.
+    pub fn open_at(binary: PathBuf, dir: tempfile::TempDir, data: PathBuf) -> Self {
+        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let road = Road::open(listen);
+        let mut house =
+            Self { binary, dir, data, listen, server: Arc::default(), road, setup: String::new() };
+        house.setup = house.start().expect("a new server prints its set-up link");
+        house
+    }
+
+    /// Starts the server and waits until it answers; the set-up link, if it still prints one.
+    pub fn start(&self) -> Option<String> {
+        let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut child = Command::new(&self.binary)
+            .arg("serve")
+            .arg("--data")
+            .arg(&self.data)
+            .args(["--listen", &self.listen.to_string()])
+            .args(["--public-url", &format!("http://{}", self.road.address)])
+            .env("GLOAMING_LOG", "json")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let started = Instant::now();
+        while TcpStream::connect(self.listen).is_err() {
+            assert_eq!(child.try_wait().unwrap(), None, "the server did not start: {}", self.logged());
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "the server does not listen: {}",
+                self.logged()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // The link is printed, if at all, right after the line with the address.
+        let link = lines.by_ref().map_while(Result::ok).take(2).find_map(|line| {
+            let at = line.find("http://").filter(|_| !line.starts_with("Gloaming:"))?;
+            Some(line[at..].to_owned())
+        });
+        *self.server.lock().unwrap() = Some(child);
+        link
+    }
+
+    /// The server's process.
+    pub fn process(&self) -> u32 {
+        self.server.lock().unwrap().as_ref().expect("the server runs").id()
+    }
+
+    /// What kills the server, without a chance to tidy up.
+    pub fn killer(&self) -> impl FnOnce() + Send + 'static {
+        let server = self.server.clone();
+        move || kill(&server)
+    }
+
+    /// The server's data.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A place for the test's own files.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Everything the server logged, whichever of its lives it was.
+    pub fn log(&self) -> PathBuf {
+        self.dir.path().join("server.log")
+    }
+
+    fn logged(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// Makes the owner, signed in.
+    pub fn move_in(&self) {
+        self.ok(&["account", "create", &self.setup, "ada"]);
+    }
+
+    /// The client, as on the owner's device.
+    pub fn client(&self, arguments: &[&str]) -> Command {
+        let state = self.path("device");
+        fs::create_dir_all(&state).unwrap();
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("--json")
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &state)
+            .env("XDG_STATE_HOME", &state)
+            .env("GLOAMING_SERVER", format!("http://{}", self.road.address))
+            .env("GLOAMING_PASSWORD", PASSWORD)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// What the client prints when it does this, which works.
+    pub fn ok(&self, arguments: &[&str]) -> Value {
+        let output = self.client(arguments).output().unwrap();
+        answer(&output, arguments)
+    }
+
+    /// The error's code when the client does this, which does not work.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.client(arguments).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success(),
+            "{arguments:?} worked: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        let last =
+            err.lines().rfind(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{arguments:?}: {err}"));
+        let error: Value = serde_json::from_str(last).unwrap();
+        error["error"]["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Ids of the videos in the library.
+    pub fn videos(&self) -> Vec<String> {
+        let list = self.ok(&["ls"]);
+        list.as_array().unwrap().iter().map(|video| video["video"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        kill(&self.server);
+        if std::thread::panicking() {
+            eprintln!("── the server's log\n{}", self.logged());
+        }
+    }
+}
+
+fn kill(child: &Mutex<Option<Child>>) {
+    if let Some(mut child) = child.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+        // SIGKILL. It may be dead already.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// What a client printed, having done what it was asked.
+pub fn answer(output: &Output, arguments: &[&str]) -> Value {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{arguments:?}: {}\n{out}\n{err}", output.status);
+    if out.trim().is_empty() { Value::Null } else { serde_json::from_str(&out).unwrap() }
+}
