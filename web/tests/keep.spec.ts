@@ -155,7 +155,7 @@ test("a wrong password gets a sentence, and a second device sees the library", a
   await expect(other.getByRole("heading", { name: "Continue watching" })).toBeVisible();
 
   await other.getByRole("link", { name: "Settings" }).click();
-  await expect(other.getByText("This device")).toBeVisible();
+  await expect(other.getByText("This device", { exact: true })).toBeVisible();
   await expectAccessible(other, "settings");
   await other.getByRole("button", { name: "Make an invite link" }).click();
   const link = await other.getByRole("textbox", { name: /Invite link/ }).inputValue();
