@@ -79,17 +79,17 @@ export async function pick(multiple: boolean): Promise<{ file: File; handle: Fil
     }
   }
   return new Promise((resolve) => {
+    document.querySelector("input[data-picker]")?.remove();
     const input = document.createElement("input");
     input.type = "file";
     input.multiple = multiple;
     input.hidden = true;
-    input.dataset["testid"] = "files";
-    const done = (files: FileList | null) => {
+    input.dataset["picker"] = "";
+    // Not "cancel": a browser may say it before files come after all. A field left behind goes with the next one.
+    input.addEventListener("change", () => {
       input.remove();
-      resolve([...(files ?? [])].map((file) => ({ file, handle: null })));
-    };
-    input.addEventListener("change", () => done(input.files));
-    input.addEventListener("cancel", () => done(null));
+      resolve([...(input.files ?? [])].map((file) => ({ file, handle: null })));
+    });
     document.body.append(input);
     input.click();
   });
