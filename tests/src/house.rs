@@ -113,7 +113,7 @@ impl House {
 
     /// Makes the owner, signed in.
     pub fn move_in(&self) {
-        self.ok(&["account", "create", &self.setup, "ada"]);
+        self.ok(&["account", "create", "--setup", &self.setup, "ada"]);
     }
 
     /// The client, as on the owner's device.

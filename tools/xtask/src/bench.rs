@@ -6,21 +6,36 @@ use anyhow::{Result, bail};
 
 use crate::{
     build, needs, place,
-    run::{cargo, run},
+    run::{self, cargo, run},
     test,
 };
 
 /// So long each fuzz target runs in `./x soak`.
 const FUZZ: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Measures; the programs that do are tests of `gloaming-tests` that nobody runs by accident.
+/// Measures. With names, only those benchmarks.
 pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
     needs::bring(&[&needs::FFMPEG])?;
     let binary = build::binary()?;
     let mut bench = cargo();
-    bench.args(["bench", "--locked", "-p", "gloaming-tests", "--"]).args(names);
+    bench.args(["bench", "--locked", "--profile", "dev", "-p", "gloaming-tests"]);
+    if names.is_empty() {
+        bench.arg("--benches");
+    }
+    bench.args(names.iter().flat_map(|name| ["--bench", name]));
     bench.env("GLOAMING_BIN", binary).env("GLOAMING_SCRATCH", test::scratch("bench")?);
     run(&mut bench)?;
+    if names.is_empty() || names.iter().any(|name| name == "seal") {
+        // The same film, sealed by the page's core with WebCrypto.
+        let core = build::core_with("bench")?;
+        let film = test::scratch("bench")?.join("film-760.mp4");
+        run(run::command("node")
+            .current_dir(place::web())
+            .arg("bench/seal.mjs")
+            .arg(core)
+            .arg(film)
+            .arg("3"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Crates that never go into the page.
-const NOT_IN_THE_PAGE: &[&str] = &["server", "store", "blobs", "gloaming", "login-server"];
+const NOT_IN_THE_PAGE: &[&str] = &["server", "store", "blobs", "gloaming"];
 
 /// Builds what has changed; tells where the binary is.
 pub(crate) fn binary() -> Result<PathBuf> {
@@ -40,16 +40,30 @@ pub(crate) fn page_sources() -> Result<()> {
     packages(&mut steps)
 }
 
-/// The core as WebAssembly (two steps: the code, and its face for JavaScript).
+/// The core as WebAssembly, as the page has it.
 fn page_core(steps: &mut Steps) -> Result<()> {
-    let wasm = place::target().join("wasm32-unknown-unknown/wasm/gloaming_web.wasm");
-    let mut sources = rust("page-core").output(&wasm);
+    core(steps, "page", None, &place::web().join("src/wasm"))
+}
+
+/// The core with a feature that the page does not have, for tests and benchmarks; tells where it is.
+pub(crate) fn core_with(feature: &'static str) -> Result<PathBuf> {
+    let out = place::target().join("x").join(feature);
+    core(&mut Steps::new(2), feature, Some(feature), &out)?;
+    Ok(out)
+}
+
+/// Two steps: the code, and its face for JavaScript.
+fn core(steps: &mut Steps, name: &'static str, feature: Option<&str>, out: &Path) -> Result<()> {
+    let built = place::target().join("wasm32-unknown-unknown/wasm/gloaming_web.wasm");
+    // Cargo puts every choice of features under the same name, so each is taken aside.
+    let wasm = place::target().join("x").join(format!("core-{name}")).join("gloaming_web.wasm");
+    let mut sources = rust(&format!("{name}-core")).output(&wasm);
     for entry in fs::read_dir(place::root().join("crates"))?.flatten() {
         if !NOT_IN_THE_PAGE.contains(&entry.file_name().to_string_lossy().as_ref()) {
             sources = sources.path(entry.path());
         }
     }
-    steps.when_changed("the page's core, as WebAssembly", &sources, || {
+    steps.when_changed(&format!("the {name}'s core, as WebAssembly"), &sources, || {
         let mut command = cargo();
         match needs::wasm()? {
             Wasm::Ready => {
@@ -72,17 +86,21 @@ fn page_core(steps: &mut Steps) -> Result<()> {
             "-p",
             "gloaming-web",
         ]);
-        run(&mut command)
+        command.args(feature.iter().flat_map(|feature| ["--features", feature]));
+        run(&mut command)?;
+        fs::create_dir_all(wasm.parent().expect("it lies in a folder"))?;
+        fs::copy(&built, &wasm).with_context(|| format!("{}", built.display()))?;
+        Ok(())
     })?;
 
-    let out = place::web().join("src/wasm");
-    let face = rust("page-face").path("tools/bindgen").made(&wasm).output(out.join("gloaming_web.js"));
+    let face =
+        rust(&format!("{name}-face")).path("tools/bindgen").made(&wasm).output(out.join("gloaming_web.js"));
     steps.when_changed("its face for JavaScript", &face, || {
         run(cargo().args(["build", "--locked", "--profile", "tool", "-p", "gloaming-bindgen"]))?;
         if out.exists() {
-            fs::remove_dir_all(&out)?;
+            fs::remove_dir_all(out)?;
         }
-        run(run::command(place::target().join("tool/gloaming-bindgen")).arg(&wasm).arg(&out))
+        run(run::command(place::target().join("tool/gloaming-bindgen")).arg(&wasm).arg(out))
     })
 }
 
@@ -109,7 +127,7 @@ fn release(steps: &mut Steps) -> Result<()> {
     })
 }
 
-fn rust(name: &'static str) -> Fingerprint {
+fn rust(name: &str) -> Fingerprint {
     Fingerprint::of(name)
         .path("Cargo.toml")
         .path("Cargo.lock")

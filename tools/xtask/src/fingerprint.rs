@@ -16,17 +16,17 @@ const MADE: &[&str] = &["target", "node_modules", "dist", "wasm", "test-results"
 
 /// A step's inputs and outputs.
 pub(crate) struct Fingerprint {
-    name: &'static str,
+    name: String,
     hasher: DefaultHasher,
     outputs: Vec<PathBuf>,
 }
 
 impl Fingerprint {
-    pub(crate) fn of(name: &'static str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         // A changed recipe makes another dish.
         env!("CARGO_PKG_VERSION").hash(&mut hasher);
-        Self { name, hasher, outputs: Vec::new() }
+        Self { name: name.to_owned(), hasher, outputs: Vec::new() }
     }
 
     /// A file, or every file below a folder, but for what is made there. A path that is not there counts too.
@@ -72,7 +72,7 @@ impl Fingerprint {
     }
 
     fn file(&self) -> PathBuf {
-        place::target().join("x").join(self.name)
+        place::target().join("x/done").join(&self.name)
     }
 
     fn value(&self) -> String {

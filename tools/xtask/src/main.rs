@@ -22,7 +22,7 @@ const USAGE: &str = "\
                                (options go to `gloaming serve`; data rests in .gloaming)
 ./x build                      leaves the binary, page inside, at target/release/gloaming
 ./x install [--prefix DIR]     builds, and copies the binary to DIR/bin (default: ~/.local)
-./x test [AREA…]               everything, or some of: rust s3 kill browser webkit fuzz
+./x test [AREA…]               everything, or some of: rust s3 kill wasm browser webkit fuzz
 ./x check                      format, lints, types, licences, and who may depend on whom
 ./x bench [NAME…]              measures, beside cp and ffmpeg in the same run
 ./x soak [NAME…]               what takes hours: kill fuzz";

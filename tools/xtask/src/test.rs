@@ -22,8 +22,15 @@ use crate::{
 };
 
 /// The stages, in order: what is quick to fail first.
-const AREAS: &[(&str, fn(&mut Report) -> Result<()>)] =
-    &[("rust", rust), ("s3", s3), ("kill", kill), ("browser", browser), ("webkit", webkit), ("fuzz", fuzz)];
+const AREAS: &[(&str, fn(&mut Report) -> Result<()>)] = &[
+    ("rust", rust),
+    ("s3", s3),
+    ("kill", kill),
+    ("wasm", wasm),
+    ("browser", browser),
+    ("webkit", webkit),
+    ("fuzz", fuzz),
+];
 
 /// So long a fuzz target runs in `./x test`.
 const FUZZ: Duration = Duration::from_secs(20);
@@ -126,6 +133,43 @@ fn kill(report: &mut Report) -> Result<()> {
         let mut tests = cargo();
         tests.args(["test", "--locked", "-p", "gloaming-tests", "--no-fail-fast"]);
         rust_tests(tests.env("GLOAMING_BIN", place::binary()))
+    });
+    Ok(())
+}
+
+/// The frozen vectors of the keys, read by the shipped core in real browsers.
+fn wasm(report: &mut Report) -> Result<()> {
+    let core = build::core_with("vectors")?;
+    build::page_sources()?;
+    let mut vectors = command("node");
+    vectors.current_dir(place::web()).arg("bench/vectors.mjs").arg(core);
+    for (need, find, variable) in [
+        (&needs::CHROMIUM, needs::chromium as fn() -> Option<String>, "CHROMIUM"),
+        (&needs::FIREFOX, needs::firefox, "FIREFOX_ESR"),
+    ] {
+        needs::try_to_bring(need);
+        vectors.envs(find().map(|browser| (variable, browser)));
+    }
+    report.stage("vectors in browsers", |report| {
+        let (mut counts, mut skipped) = (Counts::default(), Vec::new());
+        // One line for each browser: `vectors in chromium: …`.
+        let status = watch(&mut vectors, |line| match line.split_once(": ") {
+            Some((what, said)) if what.starts_with("vectors in ") => {
+                if said.starts_with("SKIPPED") {
+                    skipped.push(what.to_owned());
+                } else if said.starts_with("FAILED") {
+                    counts += Counts::FAILED;
+                } else {
+                    counts += Counts::PASSED;
+                }
+            }
+            _ => {}
+        })?;
+        if status.success() && counts == Counts::default() && skipped.is_empty() {
+            bail!("no browser read the vectors");
+        }
+        skipped.iter().for_each(|what| counts += report.skip(what));
+        Ok(if status.success() { counts } else { at_least_one_failed(counts) })
     });
     Ok(())
 }
