@@ -79,7 +79,7 @@ const FIND = `
   const [selector, text] = arguments;
   return [...document.querySelectorAll(selector)].find((element) => {
     const label = element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent;
-    return label.trim().startsWith(text) && element.getClientRects().length > 0;
+    return label.trim().startsWith(text) && !element.disabled && element.getClientRects().length > 0;
   }) ?? null;`;
 const find = (selector, text = "", patience) => until(`${selector} “${text}”`, () => run(FIND, selector, text), patience);
 const click = async (selector, text) => ask("POST", `/session/${session}/element/${(await find(selector, text))[ELEMENT]}/click`, {});

@@ -1,6 +1,7 @@
 // Numbers as people read them.
 
-const locale = navigator.language;
+// A system without a locale calls it "C", which some browsers hand on as the language.
+const locale = navigator.languages.find((tag) => /^[a-z]{2,3}(-|$)/i.test(tag)) ?? "en";
 const date = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
