@@ -145,11 +145,17 @@ async fn negotiate(
     tls.get_ref().1.negotiated_key_exchange_group().unwrap().name()
 }
 
+fn self_signed(config: &mut Config) {
+    config.tls = Tls::SelfSigned;
+    // rustls reads the system's clock when it checks the certificate.
+    config.clock = gloaming_server::system_clock();
+}
+
 #[tokio::test]
 async fn tls_prefers_the_post_quantum_group_and_keeps_its_certificate() {
     use rustls::crypto::aws_lc_rs::kx_group;
     let dir = tempfile::tempdir().unwrap();
-    let home = home_in(dir.path(), |config| config.tls = Tls::SelfSigned).await;
+    let home = home_in(dir.path(), self_signed).await;
     let cert = dir.path().join("data/tls/cert.pem");
     let fingerprint = home.fingerprint.clone().unwrap();
     assert_eq!(fingerprint.len(), 32 * 3 - 1);
@@ -160,11 +166,11 @@ async fn tls_prefers_the_post_quantum_group_and_keeps_its_certificate() {
     assert_eq!(negotiate(&home, &cert, reluctant).await, rustls::NamedGroup::X25519MLKEM768);
     assert_eq!(negotiate(&home, &cert, vec![kx_group::X25519]).await, rustls::NamedGroup::X25519);
     home.stop().await;
-    let home = home_in(dir.path(), |config| config.tls = Tls::SelfSigned).await;
+    let home = home_in(dir.path(), self_signed).await;
     assert_eq!(home.fingerprint.as_ref(), Some(&fingerprint));
     home.stop().await;
     let named = |config: &mut Config| {
-        config.tls = Tls::SelfSigned;
+        self_signed(config);
         config.public_url = Some("https://films.example.org".parse().unwrap());
     };
     let home = home_in(dir.path(), named).await;

@@ -72,7 +72,7 @@ pub struct AccountUsage {
 impl Store {
     /// Whether somebody owns this server.
     pub async fn has_owner(&self) -> Result<bool, StoreError> {
-        self.read(|db| has_owner(db)).await
+        self.read(has_owner).await
     }
 
     /// Which account this token would make under this name.

@@ -10,7 +10,7 @@ use gloaming_api::{
     library::{Change, EMPTY_HEAD, Entry, next_head, record_digest},
 };
 use gloaming_ids::{AccountId, InviteId, RecordId, SessionId, UnixMillis};
-use gloaming_store::{NewAccount, NewInvite, NewSession, Store, StoreError};
+use gloaming_store::{NewAccount, NewSession, Store, StoreError};
 use proptest::prelude::*;
 
 const NOW: UnixMillis = UnixMillis(1);

@@ -29,29 +29,29 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-pub const PASSWORD: &str = "a lamp in every window";
+pub(crate) const PASSWORD: &str = "a lamp in every window";
 
 /// A server that runs.
-pub struct Home {
-    pub address: SocketAddr,
-    pub metrics: SocketAddr,
-    pub jobs: Jobs,
-    pub setup_token: Option<String>,
-    pub fingerprint: Option<String>,
-    pub http: reqwest::Client,
+pub(crate) struct Home {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: SocketAddr,
+    pub(crate) jobs: Jobs,
+    pub(crate) setup_token: Option<String>,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) http: reqwest::Client,
     clock: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
 }
 
 /// In a folder of its own.
-pub async fn home() -> (tempfile::TempDir, Home) {
+pub(crate) async fn home() -> (tempfile::TempDir, Home) {
     let dir = tempfile::tempdir().unwrap();
     let home = home_in(dir.path(), |_| {}).await;
     (dir, home)
 }
 
-pub async fn home_in(dir: &Path, change: impl FnOnce(&mut Config)) -> Home {
+pub(crate) async fn home_in(dir: &Path, change: impl FnOnce(&mut Config)) -> Home {
     let clock = Arc::new(AtomicU64::new(1_800_000_000_000));
     let mut config = Config::new(dir.join("data"));
     let reads = clock.clone();
@@ -81,46 +81,46 @@ pub async fn home_in(dir: &Path, change: impl FnOnce(&mut Config)) -> Home {
 }
 
 impl Home {
-    pub fn now(&self) -> UnixMillis {
+    pub(crate) fn now(&self) -> UnixMillis {
         UnixMillis(self.clock.load(Ordering::SeqCst))
     }
 
     /// Moves the server's clock.
-    pub fn later(&self, by: Duration) {
+    pub(crate) fn later(&self, by: Duration) {
         self.clock.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         if path.starts_with("http") { path.to_owned() } else { format!("http://{}{path}", self.address) }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, self.url(path))
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         self.serving.take().unwrap().await.unwrap();
     }
 
-    pub async fn post(&self, path: &str, body: &impl Serialize) -> Response {
+    pub(crate) async fn post(&self, path: &str, body: &impl Serialize) -> Response {
         self.request(Method::POST, path).json(body).send().await.unwrap()
     }
 
     /// The owner, made through the set-up link.
-    pub async fn owner(&self) -> Person<'_> {
+    pub(crate) async fn owner(&self) -> Person<'_> {
         self.register("Ada", self.setup_token.as_deref().unwrap()).await
     }
 
     /// Makes an account, with a password that is not its own: see [`upload`].
-    pub async fn register(&self, name: &str, token: &str) -> Person<'_> {
+    pub(crate) async fn register(&self, name: &str, token: &str) -> Person<'_> {
         let response = self.post("/v1/registrations/finish", &self.registration(name, token).await).await;
         let opened: SessionOpened = read(response).await;
         Person { home: self, name: name.to_owned(), token: opened.token.clone().unwrap(), opened }
     }
 
     /// The last message of a registration, after the first two.
-    pub async fn registration(&self, name: &str, token: &str) -> RegistrationFinish {
+    pub(crate) async fn registration(&self, name: &str, token: &str) -> RegistrationFinish {
         let (_, request) = RegistrationState::start(PASSWORD, &mut entropy).unwrap();
         let start = RegistrationStart { token: token.into(), username: name.into(), request: request.into() };
         let challenge: RegistrationChallenge = read(self.post("/v1/registrations", &start).await).await;
@@ -138,7 +138,7 @@ impl Home {
     }
 
     /// The first two messages of a sign-in, and the third to send. Right only for a real registration.
-    pub async fn sign_in(&self, name: &str, password: &str) -> LoginFinish {
+    pub(crate) async fn sign_in(&self, name: &str, password: &str) -> LoginFinish {
         let (state, request) = LoginState::start(password, &mut entropy).unwrap();
         let start = LoginStart { username: name.into(), request: request.into() };
         let challenge: LoginChallenge = read(self.post("/v1/sessions", &start).await).await;
@@ -159,15 +159,15 @@ impl Home {
 }
 
 /// Somebody signed in.
-pub struct Person<'h> {
-    pub home: &'h Home,
-    pub name: String,
-    pub token: String,
-    pub opened: SessionOpened,
+pub(crate) struct Person<'h> {
+    pub(crate) home: &'h Home,
+    pub(crate) name: String,
+    pub(crate) token: String,
+    pub(crate) opened: SessionOpened,
 }
 
 impl Person<'_> {
-    pub async fn send(&self, method: Method, path: &str, body: Option<serde_json::Value>) -> Response {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<serde_json::Value>) -> Response {
         let request = self.home.request(method, path).bearer_auth(&self.token);
         let request = match body {
             Some(body) => request.json(&body),
@@ -176,35 +176,35 @@ impl Person<'_> {
         request.send().await.unwrap()
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.send(Method::GET, path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: &impl Serialize) -> Response {
+    pub(crate) async fn post(&self, path: &str, body: &impl Serialize) -> Response {
         self.send(Method::POST, path, Some(serde_json::to_value(body).unwrap())).await
     }
 
-    pub async fn put(&self, path: &str, body: &impl Serialize) -> Response {
+    pub(crate) async fn put(&self, path: &str, body: &impl Serialize) -> Response {
         self.send(Method::PUT, path, Some(serde_json::to_value(body).unwrap())).await
     }
 
-    pub async fn delete(&self, path: &str) -> Response {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.send(Method::DELETE, path, None).await
     }
 
     /// A token of an invite.
-    pub async fn invite(&self, quota_bytes: Option<u64>) -> String {
+    pub(crate) async fn invite(&self, quota_bytes: Option<u64>) -> String {
         let request = InviteRequest { label: "a friend".into(), valid_seconds: 3600, quota_bytes };
         read::<Invite>(self.post("/v1/invites", &request).await).await.token.unwrap()
     }
 
-    pub async fn reserve(&self, video: VideoId, lengths: &[u64]) -> Vec<SignedUpload> {
+    pub(crate) async fn reserve(&self, video: VideoId, lengths: &[u64]) -> Vec<SignedUpload> {
         let request = ObjectsRequest { lengths: lengths.to_vec() };
         read::<SignedUploads>(self.post(&format!("/v1/videos/{video}/objects"), &request).await).await.uploads
     }
 
     /// A committed video with objects of these bytes, the first its index.
-    pub async fn publish(&self, video: VideoId, objects: &[&[u8]]) -> (VideoInfo, Vec<ObjectId>) {
+    pub(crate) async fn publish(&self, video: VideoId, objects: &[&[u8]]) -> (VideoInfo, Vec<ObjectId>) {
         let draft = self.put(&format!("/v1/videos/{video}"), &draft()).await;
         assert_eq!(draft.status(), StatusCode::OK);
         let lengths: Vec<u64> = objects.iter().map(|object| object.len() as u64).collect();
@@ -220,7 +220,7 @@ impl Person<'_> {
 }
 
 impl Home {
-    pub async fn upload(&self, upload: &SignedUpload, bytes: Vec<u8>) -> Response {
+    pub(crate) async fn upload(&self, upload: &SignedUpload, bytes: Vec<u8>) -> Response {
         let mut request = self.request(Method::PUT, &upload.url);
         for header in &upload.headers {
             request = request.header(&header.name, &header.value);
@@ -229,11 +229,11 @@ impl Home {
     }
 }
 
-pub fn draft() -> DraftRequest {
+pub(crate) fn draft() -> DraftRequest {
     DraftRequest { sealed_secret: Bytes(vec![7; 120]) }
 }
 
-pub fn commit(version: u64, objects: &[ObjectId]) -> Commit {
+pub(crate) fn commit(version: u64, objects: &[ObjectId]) -> Commit {
     Commit {
         expected_version: version - 1,
         index_version: version,
@@ -244,11 +244,11 @@ pub fn commit(version: u64, objects: &[ObjectId]) -> Commit {
     }
 }
 
-pub fn video(n: u8) -> VideoId {
+pub(crate) fn video(n: u8) -> VideoId {
     VideoId::generate_at(UnixMillis(u64::from(n)), &mut |out: &mut [u8]| out.fill(n))
 }
 
-pub fn keyring(version: u64) -> SealedKeyring {
+pub(crate) fn keyring(version: u64) -> SealedKeyring {
     let wrap = |method, fill| Wrap { method, sealed: Bytes(vec![fill; 60]) };
     SealedKeyring {
         version,
@@ -257,18 +257,18 @@ pub fn keyring(version: u64) -> SealedKeyring {
     }
 }
 
-pub fn recovery_key() -> SigningKey {
+pub(crate) fn recovery_key() -> SigningKey {
     SigningKey::from_bytes(&[42; 32])
 }
 
 /// The floor's: Argon2id at its cheapest that is allowed.
-pub fn stretching() -> Stretching {
+pub(crate) fn stretching() -> Stretching {
     let KsfParams { memory_kib, passes, lanes } = KsfParams::FLOOR;
     Stretching { memory_kib, passes, lanes }
 }
 
 /// A registration's last OPAQUE message, made once with another server: as good as any where nobody signs in with it.
-pub fn upload() -> &'static [u8] {
+pub(crate) fn upload() -> &'static [u8] {
     static UPLOAD: OnceLock<Vec<u8>> = OnceLock::new();
     UPLOAD.get_or_init(|| {
         let server = ServerSetup::generate(&mut entropy);
@@ -279,17 +279,17 @@ pub fn upload() -> &'static [u8] {
 }
 
 /// The same with this server, so that signing in works.
-pub fn real_upload(response: &[u8], name: &str, state: RegistrationState) -> Vec<u8> {
+pub(crate) fn real_upload(response: &[u8], name: &str, state: RegistrationState) -> Vec<u8> {
     let key = gloaming_api::username_key(name).unwrap();
     state.finish(response, &key, KsfParams::FLOOR, &mut entropy).unwrap().upload
 }
 
-pub fn entropy(out: &mut [u8]) {
+pub(crate) fn entropy(out: &mut [u8]) {
     getrandom::fill(out).unwrap();
 }
 
 /// A success, read.
-pub async fn read<T: DeserializeOwned>(response: Response) -> T {
+pub(crate) async fn read<T: DeserializeOwned>(response: Response) -> T {
     let status = response.status();
     let text = response.text().await.unwrap();
     assert!(status.is_success(), "{status}: {text}");
@@ -297,7 +297,7 @@ pub async fn read<T: DeserializeOwned>(response: Response) -> T {
 }
 
 /// Status and body, as a snapshot shows them.
-pub async fn show(response: Response) -> String {
+pub(crate) async fn show(response: Response) -> String {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     match serde_json::from_str::<serde_json::Value>(&text) {
@@ -307,7 +307,7 @@ pub async fn show(response: Response) -> String {
 }
 
 /// Status and error code.
-pub async fn refusal(response: Response) -> (u16, String) {
+pub(crate) async fn refusal(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     let body: gloaming_api::ErrorBody = response.json().await.unwrap();
     assert_eq!(status, body.code.status(), "{body:?}");
