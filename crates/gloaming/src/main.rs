@@ -2,21 +2,24 @@
 //!
 //! * [`offline`]: verbs that need no server (`seal`, `open`, `probe`, …).
 //! * [`online`]: verbs that need one (`account`, `upload`, `ls`, `play`, …).
+//! * [`serve`], [`admin`]: the server, and looking after it.
 //! * [`failure`]: how a verb fails, and the exit codes.
 //! * [`terminal`]: how a verb speaks: text or JSON on standard output, progress on a terminal.
 //!
 //! A new verb is a struct that derives [`clap::Args`] (its doc comment is its help), implements [`Run`], and has one
 //! line in [`verbs!`].
 
+mod admin;
 mod failure;
 mod native;
 mod offline;
 mod online;
+mod serve;
 mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
 use terminal::Terminal;
 
@@ -33,6 +36,10 @@ struct Cli {
     /// Print data as JSON on standard output (and a failure as JSON on standard error).
     #[arg(long, global = true)]
     json: bool,
+
+    // Those of the online verbs, so that they may come before the verb too; each verb has them itself, and reads them.
+    #[command(flatten)]
+    _remote: online::Remote,
 
     #[command(subcommand)]
     verb: Verb,
@@ -74,12 +81,16 @@ verbs! {
     Trash(online::Trash),
     Restore(online::Restore),
     Delete(online::Delete),
+    Serve(serve::Serve),
+    Admin(admin::Admin),
     Doctor(online::Doctor),
     Completions(offline::Completions),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let hidden = |arg: clap::Arg| if arg.get_id() == "json" { arg } else { arg.hide(true) };
+    let matches = Cli::command().mut_args(hidden).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let terminal = Terminal::new(cli.json);
     match cli.verb.run(&terminal) {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,17 +7,22 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicI64, Ordering},
+        mpsc,
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{Response, Uri},
+    http::Response,
 };
+use gloaming_ids::UnixMillis;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
@@ -42,8 +47,24 @@ pub(crate) struct Home {
     pub(crate) url: String,
     pub(crate) setup: String,
     pub(crate) lies: Arc<Mutex<Lies>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
+    /// How far the server's clock is ahead, in milliseconds.
+    pub(crate) clock: Arc<AtomicI64>,
+    /// Where the server itself listens.
+    at: SocketAddr,
+    server: Option<Serving>,
+}
+
+/// A server on a thread of its own.
+struct Serving {
+    stop: oneshot::Sender<()>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Serving {
+    fn stop(self) {
+        drop(self.stop);
+        self.thread.join().unwrap();
+    }
 }
 
 struct Proxy {
@@ -66,7 +87,8 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response<
     for (name, value) in &head.headers {
         ask = ask.header(name, value);
     }
-    let answer = ask.send().await.unwrap();
+    // Where no server is, there is no answer either: the connection ends.
+    let answer = ask.send().await.unwrap_or_else(|_| std::panic::resume_unwind(Box::new("no server")));
     let (mut status, headers) = (answer.status().as_u16(), answer.headers().clone());
     let mut body = answer.bytes().await.unwrap().to_vec();
     if let Some(lie) = proxy.lies.lock().unwrap().lie.as_mut() {
@@ -85,44 +107,70 @@ impl Home {
     /// A server without an owner.
     pub(crate) fn new() -> Home {
         let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("server");
         let lies = Arc::new(Mutex::new(Lies::default()));
-        let (told, tell) = mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
+        let [at, front] = [free_port(), free_port()];
         let shared = Arc::clone(&lies);
+        // Ends with the process of the tests.
+        thread::spawn(move || {
+            runtime().block_on(async move {
+                let front = TcpListener::bind(front).await.unwrap();
+                let proxy = Arc::new(Proxy { to: at, http: reqwest::Client::new(), lies: shared });
+                axum::serve(front, Router::new().fallback(forward).with_state(proxy)).await.unwrap();
+            });
+        });
+        let mut home = Home {
+            dir,
+            url: format!("http://{front}"),
+            setup: String::new(),
+            lies,
+            clock: Arc::default(),
+            at,
+            server: None,
+        };
+        home.setup = home.start().unwrap();
+        home
+    }
+
+    /// Starts the server, again after [`stop`](Home::stop). Answers the set-up link while there is no owner.
+    pub(crate) fn start(&mut self) -> Option<String> {
+        let mut config = gloaming_server::Config::new(self.path("server"));
+        config.public_url = Some(self.url.parse().unwrap());
+        let clock = Arc::clone(&self.clock);
+        config.clock = Arc::new(move || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+            UnixMillis((now + clock.load(Ordering::SeqCst)) as u64)
+        });
+        // These tests sign in more often in a minute than people do.
+        let often = gloaming_server::Rate { burst: 1000, every: Duration::from_millis(1) };
+        config.limits.sign_in = often;
+        config.limits.sign_in_name = often;
+        config.limits.recovery = often;
+        let (told, tell) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let at = self.at;
         let thread = thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            let runtime = runtime();
             runtime.block_on(async move {
-                let real = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let (to, at) = (real.local_addr().unwrap(), front.local_addr().unwrap());
-                let mut config = gloaming_server::Config::new(data);
-                config.public_url = Some(format!("http://{at}").parse().unwrap());
-                // These tests sign in more often in a minute than people do.
-                let often = gloaming_server::Rate { burst: 1000, every: Duration::from_millis(1) };
-                config.limits.sign_in = often;
-                config.limits.sign_in_name = often;
-                config.limits.recovery = often;
+                let listener = TcpListener::bind(at).await.unwrap();
                 let server = gloaming_server::Server::open(config).await.unwrap();
-                let setup = server.setup_link(to).await.unwrap();
-                let proxy = Arc::new(Proxy { to, http: reqwest::Client::new(), lies: shared });
-                tokio::spawn(async move {
-                    axum::serve(front, Router::new().fallback(forward).with_state(proxy)).await.unwrap();
-                });
-                told.send((format!("http://{at}"), setup)).unwrap();
-                server.run(real, async move { drop(stopped.await) }).await.unwrap();
+                told.send(server.setup_link(at)).unwrap();
+                server.run(listener, async move { drop(stopped.await) }).await.unwrap();
             });
             runtime.shutdown_background();
         });
-        let (url, setup) = tell.recv().unwrap();
-        Home { dir, url, setup, lies, stop: Some(stop), thread: Some(thread) }
+        self.server = Some(Serving { stop, thread });
+        tell.recv().unwrap()
+    }
+
+    /// The server is gone: its proxy takes requests, and ends the connection.
+    pub(crate) fn stop(&mut self) {
+        self.server.take().unwrap().stop();
     }
 
     /// A server with an owner, `ada`, signed in on `device`. Answers the recovery phrase too.
     pub(crate) fn owned(device: &str) -> (Home, String) {
         let home = Home::new();
-        let made = home.ok(device, &["account", "create", &home.setup, "ada"]);
+        let made = home.ok(device, &["account", "create", "--setup", &home.setup, "ada"]);
         let words: Vec<_> =
             made["phrase"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
         let phrase = words.join(" ");
@@ -176,6 +224,43 @@ impl Home {
         self.lies.lock().unwrap().detour = Some(Box::new(detour));
     }
 
+    /// From now on, the store takes so many objects, and answers `status` to every other.
+    pub(crate) fn take_objects(&self, count: usize, refusal: u16) {
+        let mut taken = 0;
+        let is_put = |method: &str, path: &str| method == "PUT" && path.starts_with("/blobs/");
+        self.detour(move |method, path| {
+            taken += usize::from(is_put(method, path));
+            (taken > count && is_put(method, path)).then(|| "/v1/nowhere".into())
+        });
+        self.lie(move |_, path, status, body| {
+            if path == "/v1/nowhere" {
+                *status = refusal;
+                body.clear();
+            }
+        });
+    }
+
+    /// Objects that were sent to the store, since the server was last told to be honest.
+    pub(crate) fn objects_sent(&self) -> usize {
+        let lies = self.lies.lock().unwrap();
+        lies.seen.iter().filter(|seen| seen.starts_with("PUT /blobs/")).count()
+    }
+
+    /// Starts a verb, and waits until it has sent so many objects to the store.
+    pub(crate) fn begin(&self, device: &str, args: &[&str], objects: usize) -> Running {
+        let mut command = self.command(device, args);
+        let mut running =
+            Running(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()));
+        let begun = Instant::now();
+        while self.objects_sent() < objects {
+            let ended = running.0.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "{args:?} ended: {:?}", running.end());
+            assert!(begun.elapsed().as_secs() < 120, "{args:?} never came so far");
+            thread::sleep(Duration::from_millis(50));
+        }
+        running
+    }
+
     /// From now on, the server is honest. Answers what was asked of it so far.
     pub(crate) fn honest(&self) -> Vec<String> {
         let mut lies = self.lies.lock().unwrap();
@@ -186,11 +271,18 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if let Some(server) = self.server.take() {
+            server.stop();
         }
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 pub(crate) fn json(output: &Output, args: &[&str]) -> Value {
@@ -220,6 +312,38 @@ pub(crate) fn film(path: &Path, seconds: u32, seed: u32) {
     assert!(made.success());
 }
 
+/// A film of noise, which does not compress: some forty megabytes, three packs and more.
+pub(crate) fn noise() -> &'static Path {
+    static NOISE: OnceLock<PathBuf> = OnceLock::new();
+    NOISE.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("noise.mp4");
+        if !path.exists() {
+            let making = path.with_extension("making.mp4");
+            let noise = "nullsrc=size=640x360:rate=25:duration=20,geq=random(1)*255:128:128";
+            let made = Command::new("ffmpeg")
+                .args(["-v", "error", "-y", "-f", "lavfi", "-i", noise, "-c:v", "libx264"])
+                .args([
+                    "-preset",
+                    "ultrafast",
+                    "-b:v",
+                    "16M",
+                    "-maxrate",
+                    "16M",
+                    "-bufsize",
+                    "4M",
+                    "-g",
+                    "50",
+                ])
+                .arg(&making)
+                .status()
+                .unwrap();
+            assert!(made.success());
+            fs::rename(making, &path).unwrap();
+        }
+        path
+    })
+}
+
 /// ffmpeg's hash over every packet.
 pub(crate) fn packets(source: &str) -> String {
     let output = Command::new("ffmpeg")
@@ -245,11 +369,20 @@ pub(crate) fn packets(source: &str) -> String {
 }
 
 /// A running verb that ends with the test.
-pub(crate) struct Running(pub(crate) Child);
+pub(crate) struct Running(pub(crate) Option<Child>);
+
+impl Running {
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> Output {
+        self.0.take().unwrap().wait_with_output().unwrap()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
