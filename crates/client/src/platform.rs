@@ -9,6 +9,7 @@ use gloaming_api::video::{SignedDownload, SignedUpload};
 use gloaming_ids::UnixMillis;
 use gloaming_keys::SegmentKey;
 use gloaming_media::{Extent, Piece};
+use gloaming_package::FragmentJob;
 
 /// A buffer of media. Cheap to pass on; copied only where it says so.
 pub trait Bulk: Sized {
@@ -97,6 +98,19 @@ pub struct SealJob {
     pub plaintext_len: u64,
 }
 
+impl From<FragmentJob> for SealJob {
+    fn from(job: FragmentJob) -> Self {
+        Self {
+            pieces: job.pieces,
+            key: job.key,
+            number: job.place.number,
+            last: job.last,
+            aad: job.aad,
+            plaintext_len: job.plaintext_len,
+        }
+    }
+}
+
 /// One fragment to check and open.
 #[derive(Debug)]
 pub struct OpenJob {
@@ -138,7 +152,7 @@ pub enum StoreFailure {
     Missing,
     /// 507: the store is full.
     Full,
-    /// 429 or 503: later.
+    /// 429, or 502 to 504: later.
     Busy,
     /// The answer is not the range that was asked for.
     WrongLength,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! fingerprint ─► draft ─► seal and store packs ─► index ─► commit ─► record
-//!                 └────────── journal, saved after each stored pack ────┘
+//!                 └────────── journal, saved as packs are stored ───────┘
 //! ```
 //!
 //! The record comes after the commit, and only then is the upload acknowledged. So nothing half-written is ever shown: a
@@ -17,10 +17,16 @@
 use std::{
     cell::Cell,
     collections::{HashMap, HashSet},
-    pin::Pin,
+    pin::{Pin, pin},
+    time::Duration,
 };
 
-use futures::{FutureExt, StreamExt, select, stream::FuturesUnordered};
+use futures::{
+    FutureExt, StreamExt,
+    future::{Either, Fuse, FusedFuture, pending},
+    select,
+    stream::FuturesUnordered,
+};
 use gloaming_api::video::{
     Commit, DraftRequest, ObjectIds, ObjectsRequest, SignedUpload, SignedUploads, StoredObjects, VideoInfo,
     VideoState,
@@ -35,7 +41,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     ClientError, Control, Phase, Platform, Progress, Session, TrackSummary, VideoRecord,
     account::save,
-    platform::{Bulk, SealJob, SealedFragment, Shelf, SourceFailure, SourceStamp, StoreFailure},
+    platform::{Bulk, SealedFragment, Shelf, SourceFailure, SourceStamp, StoreFailure},
     progress::Meter,
     records::Digest,
 };
@@ -48,6 +54,9 @@ const PACK_BYTES: u64 = 64 << 20;
 const SEALS: usize = 3;
 /// How much of each end of a file goes into its fingerprint.
 const END: u64 = 1 << 20;
+/// How much later than a pack the journal that names it is saved. It names them all, so saving it with each would cost
+/// ever more; a pack that is stored and not named is only sent again.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
 const FORMAT: u8 = 1;
 
 /// What a file is, before anything is sent.
@@ -210,34 +219,13 @@ pub async fn publish<P: Platform>(
     control: &Control,
     listener: &dyn Fn(&Progress),
 ) -> Result<Published, ClientError> {
-    control.guard(Box::pin(run(session, source, options, control, listener))).await
-}
-
-async fn run<P: Platform>(
-    session: &Session<P>,
-    source: &P::Source,
-    options: &PublishOptions,
-    control: &Control,
-    listener: &dyn Fn(&Progress),
-) -> Result<Published, ClientError> {
-    let platform = session.platform();
-    let inspected = inspect(session, source).await?;
-    if let Some(video) = inspected.already.filter(|_| !options.again) {
-        return Ok(Published { video, already: true });
-    }
-    let Inspected { movie, stamp, fingerprint, .. } = inspected;
-    let summary = Summary::of(&movie);
-    let mut upload = Upload {
-        session,
-        source,
-        control,
-        meter: Meter::new(session.0.server.platform.clone(), stamp.len, listener),
-        stamp,
-        fingerprint,
-        journal: begin(session, &fingerprint, &stamp, options, movie.created()).await?,
+    let begun = begin(session, source, options, control, listener);
+    let (mut upload, movie) = match control.guard(Box::pin(begun)).await? {
+        Begun::Already(video) => return Ok(Published { video, already: true }),
+        Begun::Upload(upload, movie) => (*upload, *movie),
     };
-    upload.meter.phase(Phase::Probing);
-    let info = upload.draft().await?;
+    let summary = Summary::of(&movie);
+    let info = control.guard(upload.draft()).await?;
     let note = match info.state {
         VideoState::Draft => upload.store(movie).await?,
         // It was committed, and only what follows is missing.
@@ -255,32 +243,39 @@ async fn run<P: Platform>(
             });
         }
     };
-    if platform.stamp(source).await? != stamp && info.state == VideoState::Draft {
-        return Err(ClientError::FileChanged);
-    }
-    let journal = &upload.journal;
-    let video = journal.video;
-    let record = VideoRecord {
-        video,
-        title: journal.title.clone(),
-        file_name: journal.file_name.clone(),
-        captured_at: summary.captured_at,
-        duration_ms: summary.duration_ms,
-        size: stamp.len,
-        index_version: note.version,
-        index_digest: note.digest,
-        fingerprint: Digest::new(fingerprint),
-        modified_at: stamp.modified,
-        added_at: journal.added_at,
-        trashed_at: None,
-        tracks: summary.tracks,
-        poster: None,
-    };
-    let library = session.library();
-    upload.meter.patiently(|| library.put_video(record.clone())).await?;
-    platform.forget(Shelf::Notes, &journal_name(session, &fingerprint)).await;
-    upload.meter.phase(Phase::Done);
+    let video = control.guard(Box::pin(upload.list(summary, note))).await?;
     Ok(Published { video, already: false })
+}
+
+enum Begun<'a, P: Platform> {
+    /// The library has it.
+    Already(VideoId),
+    Upload(Box<Upload<'a, P>>, Box<Movie>),
+}
+
+/// Everything that comes before the server is asked for anything.
+async fn begin<'a, P: Platform>(
+    session: &'a Session<P>,
+    source: &'a P::Source,
+    options: &PublishOptions,
+    control: &'a Control,
+    listener: &'a dyn Fn(&Progress),
+) -> Result<Begun<'a, P>, ClientError> {
+    let Inspected { movie, stamp, fingerprint, already, .. } = inspect(session, source).await?;
+    if let Some(video) = already.filter(|_| !options.again) {
+        return Ok(Begun::Already(video));
+    }
+    let upload = Upload {
+        session,
+        source,
+        control,
+        meter: Meter::new(session.0.server.platform.clone(), stamp.len, listener),
+        stamp,
+        fingerprint,
+        journal: journal_of(session, &fingerprint, &stamp, options).await?,
+    };
+    upload.meter.phase(Phase::Probing);
+    Ok(Begun::Upload(Box::new(upload), Box::new(movie)))
 }
 
 /// What the record says of a movie.
@@ -316,12 +311,11 @@ impl Summary {
 }
 
 /// The journal of this file, or a new one with a new video.
-async fn begin<P: Platform>(
+async fn journal_of<P: Platform>(
     session: &Session<P>,
     fingerprint: &[u8; 32],
     stamp: &SourceStamp,
     options: &PublishOptions,
-    _captured: Option<UnixMillis>,
 ) -> Result<UploadJournal, ClientError> {
     if let Some(mut journal) = load(session, fingerprint).await {
         if journal.is_about(stamp) {
@@ -437,14 +431,24 @@ impl<P: Platform> Upload<'_, P> {
 
     /// Seals and stores everything, and commits.
     async fn store(&mut self, movie: Movie) -> Result<IndexNote, ClientError> {
+        let control = self.control;
+        let mut sealer = control.guard(Box::pin(self.sealer(movie))).await?;
+        let stored = control.guard(Box::pin(self.store_packs(&mut sealer))).await;
+        // Whatever ended it, what is stored is not sent again.
+        let kept = self.keep(&sealer).await;
+        stored?;
+        kept?;
+        control.guard(Box::pin(self.commit(sealer))).await
+    }
+
+    /// What seals the movie, from where the journal ends.
+    async fn sealer(&mut self, movie: Movie) -> Result<Sealer, ClientError> {
         let video = self.journal.video;
-        let account = self.session.account();
         let secret = self
             .session
             .keys()?
-            .open_video_secret(&self.journal.sealed_secret, account, video)
+            .open_video_secret(&self.journal.sealed_secret, self.session.account(), video)
             .map_err(|error| ClientError::sealed(error, "the journal of this upload"))?;
-        let mut entropy = self.session.0.server.entropy();
         if let Some(seal) = &mut self.journal.seal {
             forget_lost(self.session, video, seal, &self.meter).await?;
         }
@@ -452,17 +456,30 @@ impl<P: Platform> Upload<'_, P> {
         let sealer = match resumed {
             Some(Err(SealError::OtherSource)) => return Err(ClientError::FileChanged),
             Some(sealer) => sealer?,
-            None => Sealer::new(movie, &secret, video, SealOptions::default(), &mut entropy)?,
+            None => {
+                let mut entropy = self.session.0.server.entropy();
+                Sealer::new(movie, &secret, video, SealOptions::default(), &mut entropy)?
+            }
         };
         let stored = sealer.journal();
         self.meter.skip(stored.sealed_bytes(), stored.packs().len() as u64);
         self.meter.phase(Phase::Sealing);
-        let sealer = self.store_packs(sealer).await?;
+        Ok(sealer)
+    }
 
+    async fn keep(&mut self, sealer: &Sealer) -> Result<(), ClientError> {
+        self.journal.seal = Some(sealer.journal().clone());
+        self.journal.save(self.session, &self.fingerprint).await
+    }
+
+    /// Stores the index, and asks the server to keep the video.
+    async fn commit(&mut self, sealer: Sealer) -> Result<IndexNote, ClientError> {
+        let video = self.journal.video;
         self.meter.phase(Phase::Committing);
         if self.session.platform().stamp(self.source).await? != self.stamp {
             return Err(ClientError::FileChanged);
         }
+        let mut entropy = self.session.0.server.entropy();
         let mut objects: Vec<ObjectId> = sealer.journal().packs().map(|(_, pack)| pack.object).collect();
         let index = sealer.finish(1, &mut entropy)?;
         let digest = Digest::new(index.sha256);
@@ -492,20 +509,21 @@ impl<P: Platform> Upload<'_, P> {
         Ok(note)
     }
 
-    async fn store_packs(&mut self, mut sealer: Sealer) -> Result<Sealer, ClientError> {
+    async fn store_packs(&mut self, sealer: &mut Sealer) -> Result<(), ClientError> {
         let platform = self.session.platform();
         let (session, source, video) = (self.session, self.source, self.journal.video);
         let mut packs: HashMap<PackRef, OpenPack<P::Bytes>> = HashMap::new();
         let mut seals: FuturesUnordered<Sealing<'_, P::Bytes>> = FuturesUnordered::new();
         let mut puts: FuturesUnordered<Storing<'_>> = FuturesUnordered::new();
+        let mut save_due = pin!(Fuse::terminated());
         let moving = Cell::new((0usize, 0u64));
         let mut ended = false;
         let journal = &mut self.journal;
-        let meter = &self.meter;
+        let (meter, control) = (&self.meter, self.control);
         loop {
             let (count, bytes) = moving.get();
-            if !ended && seals.len() < SEALS && count < PACKS && bytes < PACK_BYTES {
-                self.control.going().await;
+            let room = !ended && seals.len() < SEALS && count < PACKS && bytes < PACK_BYTES;
+            if room && !control.is_paused() {
                 match sealer.next()? {
                     SealStep::Need(extent) => {
                         let bytes = platform.read(source, extent).await?;
@@ -516,15 +534,9 @@ impl<P: Platform> Upload<'_, P> {
                         let (place, slot) = (job.place, pack.parts.len());
                         pack.parts.push(None);
                         pack.missing += 1;
-                        let job = SealJob {
-                            pieces: job.pieces,
-                            key: job.key,
-                            number: place.number,
-                            last: job.last,
-                            aad: job.aad,
-                            plaintext_len: job.plaintext_len,
-                        };
-                        seals.push(Box::pin(async move { (place, slot, platform.seal(source, job).await) }));
+                        seals.push(Box::pin(async move {
+                            (place, slot, platform.seal(source, job.into()).await)
+                        }));
                     }
                     SealStep::PackClosed(closed) => {
                         packs.entry(closed.pack).or_default().closed = Some(closed);
@@ -538,8 +550,7 @@ impl<P: Platform> Upload<'_, P> {
                 // What finished meanwhile is taken in below, without waiting for it.
                 if !ended {
                     while let Some(Some((place, slot, sealed))) = seals.next().now_or_never() {
-                        if let Some((parts, closed)) = take_in(&mut sealer, &mut packs, place, slot, sealed?)?
-                        {
+                        if let Some((parts, closed)) = take_in(sealer, &mut packs, place, slot, sealed?)? {
                             puts.push(Box::pin(store_pack(session, video, parts, closed, meter)));
                         }
                     }
@@ -547,12 +558,14 @@ impl<P: Platform> Upload<'_, P> {
                 }
             }
             if ended && seals.is_empty() && puts.is_empty() {
-                return Ok(sealer);
+                return Ok(());
             }
+            let resumed = if room { Either::Left(control.going()) } else { Either::Right(pending()) };
+            let mut resumed = pin!(resumed.fuse());
             select! {
                 done = seals.select_next_some() => {
                     let (place, slot, sealed) = done;
-                    if let Some((parts, closed)) = take_in(&mut sealer, &mut packs, place, slot, sealed?)? {
+                    if let Some((parts, closed)) = take_in(sealer, &mut packs, place, slot, sealed?)? {
                         puts.push(Box::pin(store_pack(session, video, parts, closed, meter)));
                     }
                 }
@@ -561,11 +574,43 @@ impl<P: Platform> Upload<'_, P> {
                     sealer.stored(closed.pack, object?)?;
                     let (count, bytes) = moving.get();
                     moving.set((count - 1, bytes - closed.stored_len()));
+                    if save_due.is_terminated() {
+                        save_due.set(platform.sleep(SAVE_EVERY).fuse());
+                    }
+                }
+                () = save_due => {
                     journal.seal = Some(sealer.journal().clone());
                     journal.save(session, &self.fingerprint).await?;
                 }
+                () = resumed => {}
             }
         }
+    }
+
+    /// Writes the record, with which the upload is done.
+    async fn list(&self, summary: Summary, note: IndexNote) -> Result<VideoId, ClientError> {
+        let journal = &self.journal;
+        let record = VideoRecord {
+            video: journal.video,
+            title: journal.title.clone(),
+            file_name: journal.file_name.clone(),
+            captured_at: summary.captured_at,
+            duration_ms: summary.duration_ms,
+            size: self.stamp.len,
+            index_version: note.version,
+            index_digest: note.digest,
+            fingerprint: Digest::new(self.fingerprint),
+            modified_at: self.stamp.modified,
+            added_at: journal.added_at,
+            trashed_at: None,
+            tracks: summary.tracks,
+            poster: None,
+        };
+        let library = self.session.library();
+        self.meter.patiently(|| library.put_video(record.clone())).await?;
+        self.session.platform().forget(Shelf::Notes, &journal_name(self.session, &self.fingerprint)).await;
+        self.meter.phase(Phase::Done);
+        Ok(journal.video)
     }
 }
 

@@ -8,11 +8,12 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Command, Stdio},
-    time::{Duration, Instant},
+    process::Stdio,
+    sync::atomic::Ordering,
+    time::Duration,
 };
 
-use home::{Home, PASSWORD, Running, film, json, packets, refusal};
+use home::{Home, PASSWORD, Running, film, json, noise, packets, refusal};
 use serde_json::Value;
 
 const OTHER: &str = "copper meadow thirteen umbrellas";
@@ -88,7 +89,7 @@ fn any_player_opens_the_loopback_address() {
     home.ok("laptop", &["upload", file.to_str().unwrap()]);
     let mut play = home.command("laptop", &["play", "film"]).stdout(Stdio::piped()).spawn().unwrap();
     let stdout = BufReader::new(play.stdout.take().unwrap());
-    let _running = Running(play);
+    let _running = Running(Some(play));
     let mut printed = String::new();
     for line in stdout.lines() {
         let line = line.unwrap();
@@ -169,7 +170,7 @@ fn passwords_are_checked_changed_and_recovered() {
         (41, "wrong_password".into())
     );
     let invite = home.ok("laptop", &["account", "invite", "for Ida"]);
-    let create = ["account", "create", invite["token"].as_str().unwrap(), "ida"];
+    let create = ["account", "create", "--invite", invite["link"].as_str().unwrap(), "--username", "ida"];
     assert_eq!(refusal(&with("ida", "password1", &create), &create), (41, "weak_password".into()));
 
     // Locked: nothing is readable without the password, and nobody is asked where nobody sits.
@@ -202,72 +203,121 @@ fn passwords_are_checked_changed_and_recovered() {
     assert_eq!(home.ok("phone", &["ls"]).as_array().unwrap().len(), 0);
 }
 
+const NOISE: &str = "noise.mp4";
+
+/// How many objects that film is.
+fn noise_objects(home: &Home) -> usize {
+    home.honest();
+    home.ok("laptop", &["upload", "--again", noise().to_str().unwrap()]);
+    home.objects_sent()
+}
+
 #[test]
 fn an_upload_that_was_killed_goes_on_where_it_was() {
     let (home, _) = Home::owned("laptop");
-    // Noise does not compress: some forty megabytes, three packs and more.
-    let file = home.path("noise.mp4");
-    let made = Command::new("ffmpeg")
-        .args([
-            "-v",
-            "error",
-            "-f",
-            "lavfi",
-            "-i",
-            "nullsrc=size=640x360:rate=25:duration=20,geq=random(1)*255:128:128",
-        ])
-        .args([
-            "-c:v",
-            "libx264",
-            "-preset",
-            "ultrafast",
-            "-b:v",
-            "16M",
-            "-maxrate",
-            "16M",
-            "-bufsize",
-            "4M",
-            "-g",
-            "50",
-        ])
-        .arg(&file)
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let upload = ["upload", file.to_str().unwrap()];
-
-    // The network takes two packs, and then no more.
-    let mut taken = 0;
-    home.detour(move |method, path| {
-        taken += u32::from(method == "PUT" && path.starts_with("/blobs/"));
-        (taken > 2 && method == "PUT" && path.starts_with("/blobs/")).then(|| "/v1/nowhere".into())
-    });
-    home.lie(|_, path, status, _| {
-        if path == "/v1/nowhere" {
-            *status = 503;
-        }
-    });
-    let mut first =
-        Running(home.command("laptop", &upload).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
-    let put = |seen: &[String]| seen.iter().filter(|seen| seen.starts_with("PUT /blobs/")).count();
-    let begun = Instant::now();
-    while put(&home.lies.lock().unwrap().seen) < 4 && first.0.try_wait().unwrap().is_none() {
-        assert!(begun.elapsed().as_secs() < 120, "the upload never came so far");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    std::thread::sleep(Duration::from_millis(500));
+    let upload = ["upload", noise().to_str().unwrap()];
+    home.take_objects(2, 503);
+    let first = home.begin("laptop", &upload, 4);
+    // The journal is a second behind.
+    std::thread::sleep(Duration::from_millis(1500));
     drop(first);
     home.honest();
     assert_eq!(home.ok("laptop", &["ls"]).as_array().unwrap().len(), 0, "nothing half-written is shown");
     assert_eq!(home.ok("laptop", &["upload", "--dry-run", upload[1]])[0]["status"], "would go on");
-    home.honest();
+    let doctor = home.ok("laptop", &["doctor"]).to_string();
+    assert!(doctor.contains(NOISE), "{doctor}");
 
+    home.honest();
     assert_eq!(home.ok("laptop", &upload)[0]["status"], "stored");
-    let again = put(&home.honest());
+    let again = home.objects_sent();
     home.ok("laptop", &["verify", "noise", "--against", upload[1]]);
-    assert_eq!(home.ok("laptop", &["upload", "--again", upload[1]])[0]["status"], "stored");
-    let whole = put(&home.honest());
+    let whole = noise_objects(&home);
     assert!(again + 2 <= whole, "{again} of {whole} objects were sent again");
+}
+
+#[test]
+fn an_upload_whose_session_ended_goes_on_after_the_next_sign_in() {
+    let (home, _) = Home::owned("laptop");
+    let upload = ["upload", noise().to_str().unwrap()];
+    home.ok("phone", &["account", "login", "ada"]);
+    home.take_objects(2, 503);
+    let mut first = home.begin("laptop", &upload, 4);
+    let sessions = home.ok("phone", &["account", "sessions"]);
+    let laptop = sessions.as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
+    home.ok("phone", &["account", "sessions", "--revoke", laptop["session"].as_str().unwrap()]);
+    home.honest();
+    assert_eq!(refusal(&first.end(), &upload), (40, "signed_out".into()));
+    assert_eq!(home.refused("laptop", &upload), (40, "signed_out".into()));
+
+    home.ok("laptop", &["account", "login", "ada"]);
+    home.honest();
+    assert_eq!(home.ok("laptop", &upload)[0]["status"], "stored");
+    let again = home.objects_sent();
+    home.ok("laptop", &["verify", "noise"]);
+    let whole = noise_objects(&home);
+    assert!(again + 2 <= whole, "{again} of {whole} objects were sent again");
+}
+
+#[test]
+fn an_upload_waits_for_a_server_that_is_gone_and_says_so() {
+    let (mut home, _) = Home::owned("laptop");
+    let upload = ["upload", noise().to_str().unwrap()];
+    home.take_objects(2, 502);
+    let mut running = home.begin("laptop", &upload, 4);
+    home.stop();
+    home.honest();
+    std::thread::sleep(Duration::from_secs(4));
+    home.start();
+    let output = running.end();
+    assert_eq!(json(&output, &upload)[0]["status"], "stored");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("Waiting: the server is busy"), "{told}");
+    assert!(told.contains("Waiting: the network is gone"), "{told}");
+    assert!(told.contains("Going on."), "{told}");
+    home.ok("laptop", &["verify", "noise", "--against", upload[1]]);
+}
+
+#[test]
+fn a_full_server_and_a_reached_quota_are_named_and_lose_nothing() {
+    let (home, _) = Home::owned("laptop");
+    let upload = ["upload", noise().to_str().unwrap()];
+    home.take_objects(1, 507);
+    assert_eq!(home.refused("laptop", &upload), (51, "storage_full".into()));
+    assert_eq!(home.ok("laptop", &["ls"]).as_array().unwrap().len(), 0);
+    home.honest();
+    assert_eq!(home.ok("laptop", &["upload", "--dry-run", upload[1]])[0]["status"], "would go on");
+    assert_eq!(home.ok("laptop", &upload)[0]["status"], "stored");
+
+    let invite = home.ok("laptop", &["account", "invite", "--quota-gb", "0.03"]);
+    home.ok("ida", &["account", "create", "--invite", invite["link"].as_str().unwrap(), "ida"]);
+    assert_eq!(home.refused("ida", &upload), (45, "quota_exceeded".into()));
+    assert_eq!(home.ok("ida", &["upload", "--dry-run", upload[1]])[0]["status"], "would go on");
+    let account = home.ok("ida", &["account", "whoami"]);
+    assert!(account["used_bytes"].as_u64().unwrap() <= 30_000_000, "{account}");
+    // What is smaller still fits.
+    let small = home.path("small.mp4");
+    film(&small, 4, 0);
+    home.ok("ida", &["upload", small.to_str().unwrap()]);
+    home.ok("ida", &["verify", "small"]);
+}
+
+#[test]
+fn a_clock_that_is_an_hour_off_hinders_nothing_and_is_found() {
+    for ahead in [3_600_000, -3_600_000] {
+        let home = Home::new();
+        home.clock.store(ahead, Ordering::SeqCst);
+        home.ok("laptop", &["account", "create", "--setup", &home.setup, "ada"]);
+        let file = home.path("film.mp4");
+        film(&file, 4, 0);
+        home.ok("laptop", &["upload", file.to_str().unwrap()]);
+        home.ok("laptop", &["trash", "film"]);
+        home.ok("laptop", &["restore", "film"]);
+        home.ok("phone", &["account", "login", "ada"]);
+        home.ok("phone", &["verify", "film"]);
+        let findings = home.ok("laptop", &["doctor"]);
+        let bad = findings.as_array().unwrap().iter().filter(|finding| finding["good"] == false);
+        assert_eq!(bad.map(|finding| finding["what"].as_str().unwrap()).collect::<Vec<_>>(), ["clock"]);
+    }
 }
 
 #[test]

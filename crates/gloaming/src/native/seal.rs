@@ -1,23 +1,24 @@
+use gloaming_client::platform::SealJob;
 use gloaming_ids::Entropy;
 use gloaming_keys::{
+    FRAGMENT_OVERHEAD,
     aead::{NONCE, TAG},
     seal_fragment_in_slice, sha256,
 };
 use gloaming_media::Piece;
-use gloaming_package::FragmentJob;
 
-use super::{Source, os_entropy};
-use crate::failure::Failure;
+use super::os_entropy;
 
-/// Makes a fragment, somewhere in `buf`: nonce, ciphertext and tag, and the SHA-256 of that.
+/// Makes a fragment in `buf`: nonce, ciphertext and tag, and the SHA-256 of that. `read` fills what it is given with the
+/// source's bytes from an offset on.
 ///
 /// Every byte is read once, to where it is sealed. `buf` only grows: used again and again, its memory is cleared once.
-pub(crate) fn seal_fragment<'a>(
-    source: &Source,
-    job: &FragmentJob,
+pub(crate) fn seal_fragment<'a, E>(
+    job: &SealJob,
+    read: impl Fn(&mut [u8], u64) -> Result<(), E>,
     buf: &'a mut Vec<u8>,
-) -> Result<(&'a [u8], [u8; 32]), Failure> {
-    let sealed_len = job.sealed_len as usize;
+) -> Result<(&'a [u8], [u8; 32]), E> {
+    let sealed_len = job.plaintext_len as usize + FRAGMENT_OVERHEAD;
     if buf.len() < sealed_len {
         buf.resize(sealed_len, 0);
     }
@@ -26,7 +27,7 @@ pub(crate) fn seal_fragment<'a>(
     for piece in &job.pieces {
         let (here, after) = std::mem::take(&mut rest).split_at_mut(piece.len() as usize);
         match piece {
-            Piece::Source(extent) => source.read_into(here, extent.offset)?,
+            Piece::Source(extent) => read(here, extent.offset)?,
             Piece::Literal(bytes) => here.copy_from_slice(bytes),
         }
         rest = after;
@@ -34,7 +35,7 @@ pub(crate) fn seal_fragment<'a>(
     assert!(rest.is_empty(), "a fragment's pieces add up to its length");
     let mut nonce = [0; NONCE];
     os_entropy().fill(&mut nonce);
-    seal_fragment_in_slice(&job.key, job.place.number, job.last, nonce, buf);
+    seal_fragment_in_slice(&job.key, job.number, job.last, nonce, buf);
     let sha256 = sha256(buf);
     Ok((buf, sha256))
 }

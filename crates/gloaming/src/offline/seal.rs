@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use gloaming_ids::{ObjectId, UnixMillis, VideoId};
 use gloaming_keys::VideoSecret;
-use gloaming_package::{FragmentJob, PackClosed, SealError, SealOptions, SealStep, Sealer};
+use gloaming_package::{PackClosed, SealError, SealOptions, SealStep, Sealer};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -128,10 +128,12 @@ fn seal(
         match sealer.next()? {
             SealStep::Need(extent) => sealer.feed(extent.offset, &source.read(extent)?)?,
             SealStep::Fragment(job) => {
-                let (sealed, sha256) = seal_fragment(source, &job, &mut buf)?;
-                packs.put(&job, sealed)?;
-                sealer.sealed(job.place, sha256)?;
-                progress.inc(job.plaintext_len);
+                let (place, plaintext_len) = (job.place, job.plaintext_len);
+                let read = |out: &mut [u8], offset| source.read_into(out, offset);
+                let (sealed, sha256) = seal_fragment(&job.into(), read, &mut buf)?;
+                packs.put(place.track, sealed)?;
+                sealer.sealed(place, sha256)?;
+                progress.inc(plaintext_len);
             }
             SealStep::PackClosed(closed) => sealer.stored(closed.pack, packs.close(closed)?)?,
             SealStep::Done => return Ok(()),
@@ -150,8 +152,7 @@ struct Packs<'a> {
 }
 
 impl Packs<'_> {
-    fn put(&mut self, job: &FragmentJob, sealed: &[u8]) -> Result<(), Failure> {
-        let track = job.place.track;
+    fn put(&mut self, track: u16, sealed: &[u8]) -> Result<(), Failure> {
         if !self.open.iter().any(|(of, ..)| *of == track) {
             let object = ObjectId::generate(&mut os_entropy());
             let file = File::create_new(self.dir.inside(&object.to_string()));

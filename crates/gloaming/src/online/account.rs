@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     block_on, date, device_name, now,
-    remote::{Remote, ask, first_line},
+    remote::{Remote, ask, ask_twice, first_line, typed},
     size,
 };
 use crate::{
@@ -31,15 +31,16 @@ pub(crate) struct Account {
 enum AccountVerb {
     /// Make an account with a set-up or invite link
     Create {
-        /// The link, or the token at its end
-        link: String,
-        /// The name to sign in with
-        username: String,
+        /// The link, which says where the server is, or the token at its end
+        #[arg(long, visible_alias = "invite", value_name = "LINK")]
+        setup: String,
+        #[command(flatten)]
+        name: Name,
     },
     /// Sign in on this device
     Login {
-        /// The name of the account
-        username: String,
+        #[command(flatten)]
+        name: Name,
     },
     /// Sign out on this device, and forget its keys
     Logout,
@@ -53,8 +54,8 @@ enum AccountVerb {
     },
     /// Set a new password with the 24 words of the recovery phrase
     Recovery {
-        /// The name of the account
-        username: String,
+        #[command(flatten)]
+        name: Name,
         /// A file with the words; else they are asked for, or read from standard input
         #[arg(long, value_name = "FILE")]
         phrase_file: Option<PathBuf>,
@@ -75,7 +76,7 @@ enum AccountVerb {
         days: u64,
         /// How much the new account may store
         #[arg(long, value_name = "GB")]
-        quota_gb: Option<u64>,
+        quota_gb: Option<f64>,
         /// List invites
         #[arg(long)]
         list: bool,
@@ -83,6 +84,26 @@ enum AccountVerb {
         #[arg(long, value_name = "ID")]
         revoke: Option<String>,
     },
+}
+
+/// Whose account.
+#[derive(Debug, Args)]
+struct Name {
+    /// The name of the account; asked for if it is not given
+    #[arg(value_name = "USERNAME")]
+    name: Option<String>,
+    /// The same, by name
+    #[arg(long, value_name = "USERNAME", conflicts_with = "name")]
+    username: Option<String>,
+}
+
+impl Name {
+    fn get(self) -> Result<String, Failure> {
+        match self.name.or(self.username) {
+            Some(name) => Ok(name),
+            None => typed("User name: "),
+        }
+    }
 }
 
 /// The token in a link's fragment, or the text itself.
@@ -95,11 +116,12 @@ impl Run for Account {
         let remote = self.remote;
         block_on(async {
             match self.verb {
-                AccountVerb::Create { link, username } => {
-                    let password = remote.password("A new password: ")?;
-                    let client = remote.client()?;
+                AccountVerb::Create { setup, name } => {
+                    let username = name.get()?;
+                    let password = remote.new_password()?;
+                    let client = remote.or_at(&setup).client()?;
                     let (session, phrase) =
-                        client.register(token(&link), &username, &password, &device_name()).await?;
+                        client.register(token(&setup), &username, &password, &device_name()).await?;
                     let data = json!({
                         "account": session.account(), "username": session.username(), "phrase": phrase.words(),
                     });
@@ -116,7 +138,8 @@ impl Run for Account {
                         )
                     });
                 }
-                AccountVerb::Login { username } => {
+                AccountVerb::Login { name } => {
+                    let username = name.get()?;
                     let password = remote.password("Password: ")?;
                     let session = remote.client()?.login(&username, &password, &device_name()).await?;
                     session.library().sync().await?;
@@ -134,19 +157,20 @@ impl Run for Account {
                     let new = match (new_password_file, std::env::var("GLOAMING_NEW_PASSWORD")) {
                         (Some(path), _) => first_line(&path)?,
                         (None, Ok(password)) => Zeroizing::new(password),
-                        (None, Err(_)) => ask("New password: ")?,
+                        (None, Err(_)) => ask_twice()?,
                     };
                     remote.session().await?.change_password(&old, &new, &device_name()).await?;
                     terminal.note("The password is changed, and other devices are signed out.");
                 }
-                AccountVerb::Recovery { username, phrase_file } => {
+                AccountVerb::Recovery { name, phrase_file } => {
+                    let username = name.get()?;
                     let phrase = match phrase_file {
                         Some(path) => Zeroizing::new(
                             std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?,
                         ),
                         None => words()?,
                     };
-                    let password = remote.password("New password: ")?;
+                    let password = remote.new_password()?;
                     let client = remote.client()?;
                     let session = client.recover(&username, &phrase, &password, &device_name()).await?;
                     session.library().sync().await?;
@@ -173,14 +197,20 @@ impl Run for Account {
                     terminal.print(&invites, |invites| invites.iter().map(invite_line).collect());
                 }
                 AccountVerb::Invite { label, days, quota_gb, .. } => {
-                    let quota_bytes = quota_gb.map(|gb| gb.saturating_mul(1_000_000_000));
+                    let quota_bytes = quota_gb.map(|gb| (gb * 1e9) as u64);
                     let request =
                         InviteRequest { label, valid_seconds: days.saturating_mul(86_400), quota_bytes };
-                    let invite = remote.session().await?.invite(&request).await?;
-                    terminal.print(&invite, |invite| {
-                        let token = invite.token.as_deref().unwrap_or_default();
+                    let session = remote.session().await?;
+                    let invite = session.invite(&request).await?;
+                    let link = session
+                        .platform()
+                        .page(&format!("/join#{}", invite.token.as_deref().unwrap_or_default()));
+                    let mut data = json!(invite);
+                    data["link"] = json!(link);
+                    terminal.print(&data, |_| {
                         format!(
-                            "{token}\nGood until {}, for one account: gloaming account create {token} NAME\n",
+                            "{link}\nGood for one account until {} (UTC). It is opened in a browser, or used with\n  \
+                             gloaming account create --invite '{link}'\n",
                             date(invite.expires_at)
                         )
                     });

@@ -66,6 +66,13 @@ impl Run for Ls {
                 library.view(&query).into_iter().filter_map(|video| library.video(video)).collect();
             let data: Vec<_> = rows.iter().map(row_json).collect();
             terminal.print(&data, |_| rows.iter().map(row_line).collect());
+            if rows.is_empty() {
+                terminal.note(if library.videos().is_empty() {
+                    "The library is empty; `gloaming upload` fills it."
+                } else {
+                    "Nothing here."
+                });
+            }
             Ok(())
         })
     }

@@ -21,10 +21,12 @@ use gloaming_client::platform::{
     SourceFailure, SourceStamp, StoreFailure,
 };
 use gloaming_ids::UnixMillis;
-use gloaming_keys::{FRAGMENT_OVERHEAD, open_fragment_in_place, seal_fragment_in_place, sha256};
-use gloaming_media::{Extent, Piece};
+use gloaming_keys::{FRAGMENT_OVERHEAD, open_fragment_in_place, sha256};
+use gloaming_media::Extent;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RANGE, RETRY_AFTER};
 use url::Url;
+
+use crate::native::seal_fragment;
 
 /// The most an API answer may be.
 const MAX_ANSWER: usize = 16 << 20;
@@ -103,6 +105,16 @@ impl Machine {
             Err(error) => return Err(error),
         };
         Ok(Self { http, server, profile, token: RefCell::new(token) })
+    }
+
+    /// The address of a page of the server.
+    pub(crate) fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.server.origin().ascii_serialization())
+    }
+
+    /// Where an object is: the server names its own store by a path, any other by its whole address.
+    fn object(&self, url: &str) -> Result<Url, StoreFailure> {
+        self.server.join(url).map_err(|_| StoreFailure::Expired)
     }
 
     fn place(&self, shelf: Shelf, name: &str) -> PathBuf {
@@ -211,23 +223,10 @@ impl Platform for Machine {
 
     async fn seal(&self, source: &LocalFile, job: SealJob) -> Result<SealedFragment<Chunk>, SourceFailure> {
         let source = source.clone();
-        let mut nonce = [0; 12];
-        self.fill_random(&mut nonce);
         blocking(move || {
-            let mut buf = Vec::with_capacity(at(job.plaintext_len) + FRAGMENT_OVERHEAD);
-            buf.resize(nonce.len(), 0);
-            for piece in &job.pieces {
-                match piece {
-                    Piece::Literal(bytes) => buf.extend_from_slice(bytes),
-                    Piece::Source(extent) => {
-                        let start = buf.len();
-                        buf.resize(start + at(extent.len), 0);
-                        source.read(&mut buf[start..], extent.offset)?;
-                    }
-                }
-            }
-            seal_fragment_in_place(&job.key, job.number, job.last, nonce, &mut buf);
-            let sha256 = sha256(&buf);
+            // Zeroed pages come from the system for nothing.
+            let mut buf = vec![0; at(job.plaintext_len) + FRAGMENT_OVERHEAD];
+            let (_, sha256) = seal_fragment(&job, |out, offset| source.read(out, offset), &mut buf)?;
             Ok(SealedFragment { bytes: Chunk(buf.into()), sha256 })
         })
         .await
@@ -262,7 +261,7 @@ impl Platform for Machine {
             counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
             Ok::<_, io::Error>(piece)
         }));
-        let mut ask = self.http.put(&upload.url).header(CONTENT_LENGTH, upload.length);
+        let mut ask = self.http.put(self.object(&upload.url)?).header(CONTENT_LENGTH, upload.length);
         for header in upload.headers.iter().filter(|h| !h.name.eq_ignore_ascii_case("content-length")) {
             ask = ask.header(&header.name, &header.value);
         }
@@ -282,8 +281,8 @@ impl Platform for Machine {
     async fn get(&self, download: &SignedDownload, range: Range<u64>) -> Result<Chunk, StoreFailure> {
         let len = at(range.end - range.start);
         let wanted = format!("bytes={}-{}", range.start, range.end - 1);
-        let mut answer =
-            self.http.get(&download.url).header(RANGE, wanted).send().await.map_err(store_offline)?;
+        let ask = self.http.get(self.object(&download.url)?).header(RANGE, wanted);
+        let mut answer = ask.send().await.map_err(store_offline)?;
         let whole = range.start == 0 && range.end == download.length;
         match answer.status().as_u16() {
             206 => {}
@@ -364,7 +363,7 @@ fn refusal(status: u16) -> StoreFailure {
         404 | 410 => StoreFailure::Missing,
         412 => StoreFailure::AlreadyThere,
         416 => StoreFailure::WrongLength,
-        429 | 503 => StoreFailure::Busy,
+        429 | 502..=504 => StoreFailure::Busy,
         507 => StoreFailure::Full,
         status => StoreFailure::Status(status),
     }

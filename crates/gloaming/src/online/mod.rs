@@ -24,6 +24,7 @@ pub(crate) use export::Export;
 pub(crate) use library::{Delete, Ls, Rename, Restore, Show, Trash};
 pub(crate) use play::Play;
 pub(crate) use playlist::Playlist;
+pub(crate) use remote::Remote;
 pub(crate) use upload::Upload;
 pub(crate) use verify::Verify;
 
@@ -64,9 +65,13 @@ impl From<ClientError> for Failure {
             | ClientError::WrongPhrase
             | ClientError::Locked => Exit::Locked,
             ClientError::BadUsername { .. } => Exit::Usage,
-            ClientError::Forbidden | ClientError::AccountDisabled | ClientError::BadInvite => Exit::NotAllowed,
+            ClientError::Forbidden | ClientError::AccountDisabled | ClientError::BadInvite => {
+                Exit::NotAllowed
+            }
             ClientError::NotFound { .. } | ClientError::Ambiguous { .. } => Exit::NotFound,
-            ClientError::VersionConflict | ClientError::WrongState { .. } | ClientError::NameTaken => Exit::Conflict,
+            ClientError::VersionConflict | ClientError::WrongState { .. } | ClientError::NameTaken => {
+                Exit::Conflict
+            }
             ClientError::Rollback { .. }
             | ClientError::Fork { .. }
             | ClientError::Tampered { .. }
@@ -80,7 +85,15 @@ impl From<ClientError> for Failure {
             ClientError::Cancelled => Exit::Interrupted,
             _ => Exit::Server,
         };
-        Failure::new(exit, error.code(), error.to_string())
+        let message = match &error {
+            ClientError::SignedOut => {
+                "this device is signed out; use `gloaming account login` and do the same again, nothing is lost"
+                    .into()
+            }
+            ClientError::Locked => "the library is locked; use `gloaming unlock`".into(),
+            error => error.to_string(),
+        };
+        Failure::new(exit, error.code(), message)
     }
 }
 

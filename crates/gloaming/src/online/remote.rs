@@ -1,6 +1,6 @@
 use std::{
     env, fs,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
@@ -16,28 +16,29 @@ use super::{
 };
 use crate::failure::{Exit, Failure};
 
+const HEADING: &str = "Server and account";
+
 /// Which server, and who.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Server and account")]
 pub(crate) struct Remote {
     /// The server's address; remembered by the profile
-    #[arg(long, global = true, env = "GLOAMING_SERVER", value_name = "URL")]
+    #[arg(long, global = true, help_heading = HEADING, env = "GLOAMING_SERVER", value_name = "URL")]
     server: Option<Url>,
 
     /// Which of several accounts on this device
-    #[arg(long, global = true, env = "GLOAMING_PROFILE", default_value = "default", value_name = "NAME")]
+    #[arg(long, global = true, help_heading = HEADING, env = "GLOAMING_PROFILE", default_value = "default", value_name = "NAME")]
     profile: String,
 
     /// A file whose first line is the password (or set GLOAMING_PASSWORD)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
     /// Certificates to believe beside the system's (PEM)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE")]
     cacert: Option<PathBuf>,
 
     /// Believe exactly the certificate with this SHA-256 fingerprint, as a self-signed server prints it; remembered
-    #[arg(long, global = true, value_name = "HEX")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "HEX")]
     pin: Option<String>,
 }
 
@@ -106,15 +107,31 @@ impl Remote {
         Ok(session)
     }
 
+    /// The server of this link, if none was named.
+    pub(crate) fn or_at(mut self, link: &str) -> Self {
+        self.server = self.server.or_else(|| {
+            let mut server = Url::parse(link).ok().filter(Url::has_host)?;
+            server.set_fragment(None);
+            server.set_query(None);
+            server.set_path("/");
+            Some(server)
+        });
+        self
+    }
+
     /// The password out of a file, the environment, or whoever sits at the terminal.
     pub(crate) fn password(&self, prompt: &str) -> Result<Zeroizing<String>, Failure> {
-        if let Some(path) = &self.password_file {
-            return first_line(path);
-        }
-        if let Ok(password) = env::var("GLOAMING_PASSWORD") {
-            return Ok(Zeroizing::new(password));
-        }
-        ask(prompt)
+        self.given_password().unwrap_or_else(|| ask(prompt))
+    }
+
+    /// A password to be, which a person types twice.
+    pub(crate) fn new_password(&self) -> Result<Zeroizing<String>, Failure> {
+        self.given_password().unwrap_or_else(ask_twice)
+    }
+
+    fn given_password(&self) -> Option<Result<Zeroizing<String>, Failure>> {
+        let named = self.password_file.as_deref().map(first_line);
+        named.or_else(|| Some(Ok(Zeroizing::new(env::var("GLOAMING_PASSWORD").ok()?))))
     }
 
     fn known(&self) -> Result<Option<Address>, Failure> {
@@ -157,6 +174,30 @@ fn state_folder() -> Result<PathBuf, Failure> {
 pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?);
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+/// A new secret from whoever sits at the terminal: twice, because nobody sees what they type.
+pub(crate) fn ask_twice() -> Result<Zeroizing<String>, Failure> {
+    let password = ask("New password: ")?;
+    if *password == *ask("The same again: ")? {
+        return Ok(password);
+    }
+    let message = "these were two different passwords; nothing was changed, try again";
+    Err(Failure::new(Exit::Locked, "passwords_differ", message))
+}
+
+/// A line from whoever sits at the terminal.
+pub(crate) fn typed(prompt: &str) -> Result<String, Failure> {
+    if !io::stdin().is_terminal() {
+        let message = "a user name is needed and nobody is there to type it; add it to the command";
+        return Err(Failure::new(Exit::Usage, "no_username", message));
+    }
+    let _ = write!(io::stderr(), "{prompt}");
+    let mut line = String::new();
+    io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| Failure::new(Exit::Files, "no_terminal", error.to_string()))?;
+    Ok(line.trim().to_owned())
 }
 
 /// A secret from whoever sits at the terminal; nobody is asked where nobody sits.
