@@ -305,7 +305,7 @@ fn shelf_name(shelf: Shelf) -> &'static str {
 fn refusal(status: u16) -> StoreFailure {
     match status {
         404 | 410 => StoreFailure::Missing,
-        429 | 503 => StoreFailure::Busy,
+        429 | 502..=504 => StoreFailure::Busy,
         507 => StoreFailure::Full,
         status => StoreFailure::Status(status),
     }
