@@ -321,6 +321,21 @@ fn a_clock_that_is_an_hour_off_hinders_nothing_and_is_found() {
 }
 
 #[test]
+fn a_link_names_its_server_and_options_may_come_before_the_verb() {
+    let home = Home::new();
+    let run = |args: &[&str]| home.command("laptop", args).env_remove("GLOAMING_SERVER").output().unwrap();
+    let create = ["account", "create", "--setup", &home.setup, "--username", "ada"];
+    json(&run(&create), &create);
+    json(&run(&["ls"]), &["ls"]);
+    let third = ["--profile", "third", "ls"];
+    assert_eq!(refusal(&run(&third), &third), (2, "no_server".into()));
+    let second = ["--server", &home.url, "--profile", "second", "account", "login", "ada"];
+    json(&run(&second), &second);
+    let whoami = ["--profile", "second", "account", "whoami"];
+    assert_eq!(json(&run(&whoami), &whoami)["username"], "ada");
+}
+
+#[test]
 fn two_devices_that_write_at_once_lose_nothing() {
     let (home, _) = Home::owned("laptop");
     home.ok("phone", &["account", "login", "ada"]);
