@@ -64,15 +64,15 @@ pub(crate) struct Serve {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServerFlags {
     /// Folder of everything the server keeps [default: ./.gloaming]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     data: Option<String>,
 
     /// Configuration file [default: gloaming.toml in the data folder]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 
     /// Address by which people reach the server, such as https://video.example.org
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     public_url: Option<String>,
 }
 

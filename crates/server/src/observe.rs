@@ -1,7 +1,7 @@
 //! One line of log and one count for every request: id, method, route template, status, time. Never the path itself, a
 //! query, a header or a body: ids, names and tokens stay out of logs.
 
-use std::time::Instant;
+use std::{io::IsTerminal, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -19,6 +19,7 @@ pub fn init_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_env("GLOAMING_LOG_FILTER").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     let builder = builder.with_writer(BoxMakeWriter::new(std::io::stderr));
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // A second call keeps the first one's settings.
     let _ = match format {
         LogFormat::Pretty => builder.compact().try_init(),

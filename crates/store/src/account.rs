@@ -220,7 +220,7 @@ impl Store {
                 "SELECT id, name, role, used_bytes, quota_bytes, created_at, disabled,
                         (SELECT count(*) FROM videos WHERE account = accounts.id),
                         (SELECT max(seen_at) FROM sessions WHERE account = accounts.id)
-                 FROM accounts ORDER BY created_at, id",
+                 FROM accounts ORDER BY rowid",
             )?;
             let rows = statement.query_map([], |row| {
                 Ok(AccountUsage {

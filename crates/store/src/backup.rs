@@ -3,7 +3,7 @@ use std::path::Path;
 use gloaming_ids::ObjectId;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{Store, StoreError, migrate};
+use crate::{Store, StoreError, engine, migrate};
 
 impl Store {
     /// Writes a whole, consistent copy of the database to `to`, which must not exist. Others may go on writing.
@@ -12,6 +12,7 @@ impl Store {
         let copy = move || -> Result<(), StoreError> {
             let db = Connection::open_with_flags(&from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
             db.busy_timeout(std::time::Duration::from_secs(10))?;
+            engine::make_private(&to)?;
             db.execute("VACUUM INTO ?1", [migrate::path_text(&to)?])?;
             Ok(())
         };

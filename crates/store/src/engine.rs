@@ -1,4 +1,6 @@
 use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -41,6 +43,7 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens the database at `path`, made if missing and brought to this build's format. Blocks while it migrates.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        make_private(path)?;
         let mut writer = Connection::open(path)?;
         prepare(&writer)?;
         migrate::run(&mut writer, path, migrate::MIGRATIONS)?;
@@ -118,6 +121,12 @@ impl Store {
         });
         task.await.map_err(|fault| StoreError::Database(fault.to_string()))?
     }
+}
+
+/// Makes the file, empty, for its owner only, if it is not there. SQLite gives its journals the same mode.
+pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    file.map(drop).map_err(StoreError::io(path.display().to_string()))
 }
 
 /// Settings of the connection that writes.

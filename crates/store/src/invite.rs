@@ -86,7 +86,7 @@ impl Store {
         self.read(move |db| {
             let mut statement = db.prepare_cached(
                 "SELECT id, label, expires_at FROM invites WHERE role = 'member' AND expires_at > ?1
-                 ORDER BY created_at DESC, id",
+                 ORDER BY created_at DESC, rowid DESC",
             )?;
             let rows = statement.query_map([now.0], |row| {
                 Ok(Invite {

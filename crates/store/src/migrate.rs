@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use sha2::{Digest, Sha256};
 
-use crate::StoreError;
+use crate::{StoreError, engine};
 
 /// All of them: migration `n` is at `n - 1`. A migration that was released is never edited, only followed by another.
 pub(crate) const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
@@ -26,6 +26,7 @@ pub(crate) fn run(db: &mut Connection, path: &Path, migrations: &[&str]) -> Resu
     if found > 0 && found < known {
         let aside = copy_name(path, found);
         remove(&aside)?;
+        engine::make_private(&aside)?;
         db.execute("VACUUM INTO ?1", [path_text(&aside)?])?;
         tracing::info!(copy = %aside.display(), "copied the database before migrating it");
     }

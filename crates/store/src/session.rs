@@ -100,7 +100,7 @@ impl Store {
         self.read(move |db| {
             let mut statement = db.prepare_cached(
                 "SELECT id, device, created_at, seen_at FROM sessions WHERE account = ?1
-                 ORDER BY created_at DESC, id",
+                 ORDER BY created_at DESC, rowid DESC",
             )?;
             let rows = statement.query_map([account.as_bytes()], |row| {
                 let session = session_id(row, 0)?;

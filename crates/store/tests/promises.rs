@@ -547,6 +547,20 @@ async fn a_backup_is_whole_while_others_write() {
 }
 
 #[tokio::test]
+async fn only_its_owner_can_read_the_database_and_its_copies() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("gloaming.db")).unwrap();
+    member(&store, 2, None).await;
+    store.backup(&dir.path().join("copy.db")).await.unwrap();
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+    }
+}
+
+#[tokio::test]
 async fn what_was_answered_is_there_after_the_store_is_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("gloaming.db");
