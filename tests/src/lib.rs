@@ -12,6 +12,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::print_stderr,
     reason = "this crate is tests, which fail by panicking"
 )]
 
