@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -42,12 +42,19 @@ impl House {
         let road = Road::open(listen);
         let mut house =
             Self { binary, dir, data, listen, server: Arc::default(), road, setup: String::new() };
-        house.setup = house.start().expect("a new server prints its set-up link");
+        let printed = house.start();
+        house.setup = loop {
+            let line =
+                printed.recv_timeout(Duration::from_secs(30)).expect("a new server prints its set-up link");
+            if let Some((_, link)) = line.split_once("Set up your account: ") {
+                break link.to_owned();
+            }
+        };
         house
     }
 
-    /// Starts the server and waits until it answers; the set-up link, if it still prints one.
-    pub fn start(&self) -> Option<String> {
+    /// Starts the server and waits until it answers. What it prints comes line by line.
+    pub fn start(&self) -> mpsc::Receiver<String> {
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut child = Command::new(&self.binary)
             .arg("serve")
@@ -61,7 +68,10 @@ impl House {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let (told, printed) = mpsc::channel();
+        // Nobody may be listening after a restart; the pipe is emptied all the same.
+        std::thread::spawn(move || lines.for_each(|line| drop(told.send(line))));
         let started = Instant::now();
         while TcpStream::connect(self.listen).is_err() {
             assert_eq!(child.try_wait().unwrap(), None, "the server did not start: {}", self.logged());
@@ -72,13 +82,8 @@ impl House {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
-        // The link is printed, if at all, right after the line with the address.
-        let link = lines.by_ref().map_while(Result::ok).take(2).find_map(|line| {
-            let at = line.find("http://").filter(|_| !line.starts_with("Gloaming:"))?;
-            Some(line[at..].to_owned())
-        });
         *self.server.lock().unwrap() = Some(child);
-        link
+        printed
     }
 
     /// The server's process.
