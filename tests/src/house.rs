@@ -113,7 +113,9 @@ impl House {
     }
 
     fn logged(&self) -> String {
-        fs::read_to_string(self.log()).unwrap_or_default()
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let from = log.lines().count().saturating_sub(40);
+        log.lines().skip(from).collect::<Vec<_>>().join("\n")
     }
 
     /// Makes the owner, signed in.

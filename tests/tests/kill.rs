@@ -76,7 +76,7 @@ fn nothing_is_lost_when_either_side_is_killed() {
             house.ok(&["trash", &video]);
             strike(&house, victim, phase, nth, moment, &["delete", &video]);
             assert!(!house.videos().contains(&video));
-            assert_eq!(house.refused(&["show", &video]), "no_such_video");
+            assert_eq!(house.refused(&["show", &video]), "not_found");
             fs::remove_file(file).unwrap();
         } else {
             let file = house.path(&format!("film-{n}.mp4"));
@@ -153,6 +153,6 @@ fn strike(house: &House, victim: Victim, phase: Phase, nth: usize, moment: Momen
     // Tried again, it finishes; a deletion may have finished before.
     let again = house.client(arguments).output().unwrap();
     let err = String::from_utf8_lossy(&again.stderr);
-    let done = again.status.success() || (phase == Phase::Delete && err.contains("no_such_video"));
+    let done = again.status.success() || (phase == Phase::Delete && err.contains("not_found"));
     assert!(done, "{arguments:?} again: {}\n{err}", again.status);
 }
