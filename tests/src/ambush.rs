@@ -162,6 +162,11 @@ async fn pass(State(way): State<Arc<Way>>, request: Request) -> Response<Body> {
                 let _ = struck.send(());
             };
             match moment {
+                // Half of nothing is nothing.
+                Moment::Half if body.is_empty() => {
+                    hit();
+                    ask.body(body).send().await
+                }
                 Moment::Before => {
                     hit();
                     ask.body(body).send().await

@@ -50,7 +50,7 @@ pub(crate) fn soak(names: &[String]) -> Result<ExitCode> {
         let binary = build::binary()?;
         let mut kills = cargo();
         kills.args(["test", "--locked", "-p", "gloaming-tests", "--test", "kill", "--", "--nocapture"]);
-        kills.env("GLOAMING_BIN", binary).env("GLOAMING_KILLS", "50");
+        kills.env("GLOAMING_BIN", binary).env("GLOAMING_KILLS", "60");
         run(&mut kills)?;
     }
     if chosen("fuzz") {

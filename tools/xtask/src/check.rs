@@ -16,9 +16,12 @@ const BLIND: &str = "gloaming-server";
 const UNSEEN: &[&str] =
     &["gloaming-keys", "gloaming-package", "gloaming-media", "gloaming-room", "gloaming-client"];
 
+/// Its name, and what finds fault.
+type Check = (&'static str, fn() -> Result<()>);
+
 pub(crate) fn check() -> Result<ExitCode> {
     needs::bring(&[&needs::C_COMPILER, &needs::NODE_AND_NPM])?;
-    let all: [(&str, fn() -> Result<()>); 6] = [
+    let all: [Check; 6] = [
         ("format", || run(cargo().args(["fmt", "--all", "--check"]))),
         ("the server knows no keys", server_is_blind),
         ("licences and sources of dependencies", licences::check),

@@ -21,8 +21,11 @@ use crate::{
     steps::seconds,
 };
 
+/// Its name, and what tests it.
+type Area = (&'static str, fn(&mut Report) -> Result<()>);
+
 /// The stages, in order: what is quick to fail first.
-const AREAS: &[(&str, fn(&mut Report) -> Result<()>)] = &[
+const AREAS: &[Area] = &[
     ("rust", rust),
     ("s3", s3),
     ("kill", kill),
