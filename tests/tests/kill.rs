@@ -53,7 +53,8 @@ fn nothing_is_lost_when_either_side_is_killed() {
 
     for n in 0..kills {
         let phase = Phase::ALL[usize::try_from(n).unwrap() % Phase::ALL.len()];
-        let victim = if n / Phase::ALL.len() as u64 % 2 == 0 { Victim::Server } else { Victim::Client };
+        let victim =
+            if (n / Phase::ALL.len() as u64).is_multiple_of(2) { Victim::Server } else { Victim::Client };
         let seed = first_seed + n;
         let mut chance = Chance::new(seed);
         let nth = match phase {
