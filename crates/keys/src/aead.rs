@@ -194,7 +194,8 @@ mod tests {
     fn no_bit_of_a_message_or_its_binding_can_change_and_none_can_go() {
         let (key, aad) = ([1; 32], b"bound to");
         let message = seal(&key, &mut |out: &mut [u8]| out.fill(2), aad, b"a few bytes");
-        let mut engines: Vec<fn(&[u8; 32], &[u8], &mut Vec<u8>) -> Result<(), Rejected>> = Vec::new();
+        type Open = fn(&[u8; 32], &[u8], &mut Vec<u8>) -> Result<(), Rejected>;
+        let mut engines: Vec<Open> = Vec::new();
         engines.push(native::open_in_place);
         engines.push(portable::open_in_place);
         for open in engines {
