@@ -22,14 +22,26 @@ const NOT_IN_THE_PAGE: &[&str] = &["server", "store", "blobs", "gloaming"];
 
 /// Builds what has changed; tells where the binary is.
 pub(crate) fn binary() -> Result<PathBuf> {
+    whole(place::binary(), "release")
+}
+
+/// The same for tests: quicker to build, because the tests of the crates have built nearly all of it already.
+pub(crate) fn tested_binary() -> Result<PathBuf> {
+    whole(place::tested_binary(), "dev")
+}
+
+fn whole(binary: PathBuf, profile: &'static str) -> Result<PathBuf> {
     let mut steps = Steps::new(5);
     needs::bring(&[&needs::C_COMPILER, &needs::NODE_AND_NPM])?;
     page_core(&mut steps)?;
     packages(&mut steps)?;
     page(&mut steps)?;
-    release(&mut steps)?;
-    println!("      {} is ready after {}", shown(&place::binary()), steps.elapsed());
-    Ok(place::binary())
+    let sources = rust(profile).path("crates").made("web/dist").output(&binary);
+    steps.when_changed("the binary", &sources, || {
+        run(cargo().args(["build", "--locked", "--profile", profile, "-p", "gloaming"]))
+    })?;
+    println!("      {} is ready after {}", shown(&binary), steps.elapsed());
+    Ok(binary)
 }
 
 /// The page without the binary: its core, its packages.
@@ -118,13 +130,6 @@ fn packages(steps: &mut Steps) -> Result<()> {
 fn page(steps: &mut Steps) -> Result<()> {
     let page = Fingerprint::of("page").path("web").made("web/src/wasm").output("web/dist/index.html");
     steps.when_changed("the page", &page, || run(npm().args(["run", "--silent", "build"])))
-}
-
-fn release(steps: &mut Steps) -> Result<()> {
-    let sources = rust("release").path("crates").made("web/dist").output(place::binary());
-    steps.when_changed("the binary", &sources, || {
-        run(cargo().args(["build", "--locked", "--release", "-p", "gloaming"]))
-    })
 }
 
 fn rust(name: &str) -> Fingerprint {

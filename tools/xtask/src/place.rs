@@ -27,8 +27,15 @@ pub(crate) fn tools() -> PathBuf {
 
 /// The binary, page inside.
 pub(crate) fn binary() -> PathBuf {
-    target().join("release").join(if cfg!(windows) { "gloaming.exe" } else { "gloaming" })
+    target().join("release").join(NAME)
 }
+
+/// The binary that the tests use.
+pub(crate) fn tested_binary() -> PathBuf {
+    target().join("debug").join(NAME)
+}
+
+const NAME: &str = if cfg!(windows) { "gloaming.exe" } else { "gloaming" };
 
 /// The page's sources.
 pub(crate) fn web() -> PathBuf {

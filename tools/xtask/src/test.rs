@@ -131,11 +131,11 @@ fn s3(report: &mut Report) -> Result<()> {
 /// Whole-system tests: the real binary, killed, filled up and searched for what it must not know.
 fn kill(report: &mut Report) -> Result<()> {
     needs::bring(&[&needs::FFMPEG])?;
-    report.stage("binary", |_| build::binary().map(|_| Counts::PASSED));
+    report.stage("binary", |_| build::tested_binary().map(|_| Counts::PASSED));
     report.stage("whole system", |_| {
         let mut tests = cargo();
         tests.args(["test", "--locked", "-p", "gloaming-tests", "--no-fail-fast"]);
-        rust_tests(tests.env("GLOAMING_BIN", place::binary()))
+        rust_tests(tests.env("GLOAMING_BIN", place::tested_binary()))
     });
     Ok(())
 }
@@ -179,7 +179,7 @@ fn wasm(report: &mut Report) -> Result<()> {
 
 fn browser(report: &mut Report) -> Result<()> {
     needs::bring(&[&needs::FFMPEG])?;
-    report.stage("binary", |_| build::binary().map(|_| Counts::PASSED));
+    report.stage("binary", |_| build::tested_binary().map(|_| Counts::PASSED));
     for (project, need, find) in [
         ("chromium", &needs::CHROMIUM, needs::chromium as fn() -> Option<String>),
         ("firefox", &needs::FIREFOX, needs::firefox),
@@ -190,7 +190,7 @@ fn browser(report: &mut Report) -> Result<()> {
             println!("{}", place::output(&browser, &["--version"]).unwrap_or_default());
             let mut tests = build::npm();
             tests.args(["exec", "--", "playwright", "test", "--project", project]);
-            tests.env("GLOAMING_BIN", place::binary());
+            tests.env("GLOAMING_BIN", place::tested_binary());
             tests.env(format!("GLOAMING_{}", project.to_uppercase()), browser);
             page_tests(&mut tests)
         });
@@ -200,11 +200,11 @@ fn browser(report: &mut Report) -> Result<()> {
 
 fn webkit(report: &mut Report) -> Result<()> {
     needs::bring(&[&needs::FFMPEG])?;
-    report.stage("binary", |_| build::binary().map(|_| Counts::PASSED));
+    report.stage("binary", |_| build::tested_binary().map(|_| Counts::PASSED));
     report.stage("webkit", |report| {
         needs::try_to_bring(&needs::WEBKIT);
         let mut tests = command("node");
-        tests.current_dir(place::web()).arg("tests/webkit.mjs").env("GLOAMING_BIN", place::binary());
+        tests.current_dir(place::web()).arg("tests/webkit.mjs").env("GLOAMING_BIN", place::tested_binary());
         let mut counts = PageTests::default();
         let status = watch(&mut tests, |line| counts.see(line))?;
         Ok(match status.code() {
