@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const BIN = process.env["GLOAMING_BIN"] ?? fileURLToPath(new URL("../../target/release/gloaming", import.meta.url));
+export const BIN = process.env["GLOAMING_BIN"] ?? fileURLToPath(new URL("../../target/release/gloaming", import.meta.url));
 const PATIENCE_MS = 30_000;
 
 export type Server = {

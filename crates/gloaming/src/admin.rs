@@ -51,6 +51,8 @@ enum Task {
     },
     /// Give up abandoned uploads and delete what nothing refers to
     Gc,
+    /// Let the page, at --public-url, reach the S3 store: writes the bucket's CORS rules in place of what rules it had
+    Cors,
     /// Copy everything a restored server needs; into the same folder again, only what is new
     Backup {
         /// Folder
@@ -76,6 +78,13 @@ impl Run for Admin {
             server_failure(gloaming_server::StartError::Io { what: "starting".into(), source })
         })?;
         runtime.block_on(async {
+            if matches!(self.task, Task::Cors) {
+                let origin = ServerAdmin::allow_page(&config).await.map_err(server_failure)?;
+                terminal.print(&json!({ "origin": origin }), |_| {
+                    format!("Pages of {origin} may now reach the store, and pages of no other origin.\n")
+                });
+                return Ok(());
+            }
             let admin = ServerAdmin::open(config).map_err(server_failure)?;
             run(&admin, self.task, terminal).await
         })
@@ -135,7 +144,7 @@ async fn run(admin: &ServerAdmin, task: Task, terminal: &Terminal) -> Result<(),
             let report = admin.backup(&dir).await.map_err(server_failure)?;
             print_copy(terminal, "Backed up", report);
         }
-        Task::Restore { .. } => unreachable!("done before a data folder is opened"),
+        Task::Restore { .. } | Task::Cors => unreachable!("done before a data folder is opened"),
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use gloaming_api::{account::InviteRequest, username_key};
 use gloaming_blobs::BlobError;
 use gloaming_store::{AccountUsage, Store, StoreError};
 
-use crate::{Config, StartError, app, data_dir, jobs, routes::invite, setup};
+use crate::{Config, ConfigError, StartError, app, data_dir, jobs, routes::invite, setup};
 
 /// The data folder, open for whoever runs the server.
 pub struct Admin {
@@ -107,6 +107,18 @@ impl Admin {
             }
         }
         Ok(report)
+    }
+
+    /// Lets the page, at the server's public address, reach the S3 bucket: writes the bucket's CORS rules in place of
+    /// whatever rules it had. Answers with the origin that may. Needs no data folder.
+    pub async fn allow_page(config: &Config) -> Result<String, StartError> {
+        if config.s3.is_none() {
+            let reason = "there is none; without an S3 store the page asks this server alone".into();
+            return Err(ConfigError::Bad { key: "s3_endpoint", reason }.into());
+        }
+        let origin = setup::base_url(config, config.listen);
+        app::open_blobs(config)?.put_bucket_cors(&origin).await?;
+        Ok(origin)
     }
 
     /// Copies everything that a restored server needs to `to`, which may hold an earlier backup. The database comes
