@@ -1,7 +1,11 @@
 //! Sealing a film beside copying it, in one run: processor time as a ratio to `cp --reflink=never`, and peak memory.
 //!
 //! The film is 1080p H.264 with AAC and its `moov` at the end, about 760 MB. Made once, in `GLOAMING_SCRATCH`.
-//! Floors: ≤ 2.4 × cp, ≤ 64 MiB. A floor that is missed makes the run fail.
+//!
+//! What sealing cannot do without is measured in the same run: `cp`, one pass of SHA-256 and one of AES-256-GCM over as
+//! many bytes, by the same engine. Floors: ≤ 1.25 × the sum of these, ≤ 64 MiB. A floor that is missed makes the run fail.
+//! As a multiple of `cp` alone, sealing is as quick as the processor's SHA-256: 2 × where that runs at 1.7 GB/s and `cp`
+//! at 1.1 (AMD Zen 3), 3.5 × where they run at 1.1 and 2.1 (a Xeon of 2023). That multiple is reported, with 2.4 beside it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures")]
 
 use std::{
@@ -11,9 +15,13 @@ use std::{
     time::Duration,
 };
 
+use gloaming_keys::{SegmentKey, seal_fragment_in_slice, sha256};
 use gloaming_tests::binary;
 
-const RATIO: f64 = 2.4;
+/// Of what the parts take.
+const RATIO: f64 = 1.25;
+/// Of what `cp` takes, where SHA-256 is quick.
+const OF_CP: f64 = 2.4;
 const PEAK: u64 = 64 << 20;
 const ROUNDS: usize = 5;
 
@@ -41,14 +49,43 @@ fn main() {
         fs::remove_dir_all(&sealed).unwrap();
         fs::remove_file(sealed.with_extension("key")).unwrap();
     }
-    let ratio = seal / cp;
-    println!("cp              {cp:8.2} s");
+    let (hash, cipher) = parts(fs::metadata(&film).unwrap().len());
+    let ratio = seal / (cp + hash + cipher);
+    let gigabytes = megabytes / 1000.0;
+    println!("cp              {cp:8.2} s   {:.2} GB/s", gigabytes / cp);
+    println!("SHA-256         {hash:8.2} s   {:.2} GB/s", gigabytes / hash);
+    println!("AES-256-GCM     {cipher:8.2} s   {:.2} GB/s", gigabytes / cipher);
     println!(
-        "gloaming seal   {seal:8.2} s   {ratio:.2} × cp (floor {RATIO})   peak {:.1} MiB",
+        "gloaming seal   {seal:8.2} s   {ratio:.2} × these (floor {RATIO})   {:.2} × cp (wanted {OF_CP})   peak {:.1} MiB",
+        seal / cp,
         peak as f64 / 1048576.0
     );
-    assert!(ratio <= RATIO, "sealing takes more than {RATIO} times the processor time of cp");
+    assert!(ratio <= RATIO, "sealing takes more than {RATIO} times the processor time of its parts");
     assert!(peak <= PEAK, "sealing takes more than {} MiB", PEAK >> 20);
+}
+
+/// Processor seconds of one SHA-256 and one AES-256-GCM over so many bytes, a fragment's length at a time; the best of
+/// some rounds.
+fn parts(bytes: u64) -> (f64, f64) {
+    const FRAGMENT: usize = 2 << 20;
+    let mut buffer = vec![0x5a; FRAGMENT];
+    let key = SegmentKey::from_bytes([7; 32]);
+    let rounds = bytes.div_ceil(FRAGMENT as u64);
+    let (mut hash, mut cipher) = (f64::MAX, f64::MAX);
+    for _ in 0..ROUNDS {
+        let begin = own_ticks();
+        for _ in 0..rounds {
+            std::hint::black_box(sha256(std::hint::black_box(&buffer)));
+        }
+        let between = own_ticks();
+        for n in 0..rounds {
+            let nonce = std::array::from_fn(|i| n.to_be_bytes()[i % 8]);
+            seal_fragment_in_slice(&key, 0, true, nonce, std::hint::black_box(&mut buffer));
+        }
+        hash = hash.min((between - begin) as f64 / 100.0);
+        cipher = cipher.min((own_ticks() - between) as f64 / 100.0);
+    }
+    (hash, cipher)
 }
 
 /// Two minutes of noisy pictures at 50 Mbit/s, so that there is something to read.
@@ -113,8 +150,17 @@ fn measure(command: &mut Command) -> (f64, u64) {
 
 /// What children that ended have used: fields 16 and 17 of `/proc/self/stat` (proc(5)).
 fn children_ticks() -> u64 {
+    ticks(13)
+}
+
+/// What this program itself has used: fields 14 and 15.
+fn own_ticks() -> u64 {
+    ticks(11)
+}
+
+fn ticks(first: usize) -> u64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let after_name = stat.rsplit_once(')').unwrap().1;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    fields[13].parse::<u64>().unwrap() + fields[14].parse::<u64>().unwrap()
+    fields[first].parse::<u64>().unwrap() + fields[first + 1].parse::<u64>().unwrap()
 }
