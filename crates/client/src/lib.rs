@@ -7,12 +7,14 @@
 //! * [`Client`] and [`Session`]: registration, sign-in, unlocking, devices.
 //! * [`Library`]: the sealed records, in step with the other devices.
 //! * [`publish`]: a file into the library, resumable. [`open_video`], [`OpenVideo`]: playing. [`Download`], [`verify`].
+//! * [`folder`]: a folder of films into playlists.
 //! * [`Control`] and [`Progress`]: pausing, stopping, and seeing how far something long is.
 
 mod account;
 mod control;
 mod download;
 mod error;
+pub mod folder;
 mod keep;
 pub mod library;
 pub mod platform;

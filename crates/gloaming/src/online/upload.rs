@@ -1,13 +1,14 @@
 use std::{
     cell::RefCell,
-    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::Args;
-use gloaming_client::{ClientError, Control, Phase, Progress, PublishOptions, Session, inspect, publish};
+use gloaming_client::{
+    ClientError, Control, Phase, Progress, PublishOptions, Session, folder, inspect, publish,
+};
 use gloaming_ids::{RecordId, VideoId};
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -23,9 +24,6 @@ use crate::{
     failure::{Exit, Failure},
     terminal::Terminal,
 };
-
-/// Extensions of what is taken out of a folder. A file that is named is taken whatever it is called.
-const VIDEOS: [&str; 8] = ["mp4", "mov", "m4v", "m4a", "qt", "3gp", "mj2", "cmfv"];
 
 /// Seal files on this device and store them
 ///
@@ -94,17 +92,23 @@ impl Run for Upload {
         }
         block_on(async {
             let session = self.remote.open().await?;
-            let mut lists = Lists { session: &session, known: HashMap::new() };
+            let library = session.library();
+            let mut list = None;
             let mut outcomes = Vec::new();
             let mut first_failure = None;
             for item in &items {
                 let outcome = match self.one(&session, item, terminal).await {
                     Ok(outcome) => {
                         if let (Some(video), false) = (outcome.video, self.dry_run) {
-                            for list in
-                                [self.playlist.as_deref(), item.folder.as_deref()].into_iter().flatten()
-                            {
-                                lists.add(list, item.folder.as_deref() == Some(list), video).await?;
+                            if let Some(name) = &self.playlist {
+                                let list = match list {
+                                    Some(list) => list,
+                                    None => *list.insert(playlist(&session, name).await?),
+                                };
+                                library.add_to_playlist(list, &[video]).await?;
+                            }
+                            if let Some(folder) = &item.folder {
+                                library.add_to_folder(folder, &[video]).await?;
                             }
                         }
                         outcome
@@ -246,58 +250,31 @@ fn collect(paths: &[PathBuf]) -> Result<Vec<Item>, Failure> {
     Ok(items)
 }
 
-fn walk(folder: &Path, name: String, items: &mut Vec<Item>) -> Result<(), Failure> {
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut entries = entries.map_err(|error| Failure::file(folder, &error))?;
+fn walk(place: &Path, name: String, items: &mut Vec<Item>) -> Result<(), Failure> {
+    let entries = fs::read_dir(place).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut entries = entries.map_err(|error| Failure::file(place, &error))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (path, file_name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         // Links are not followed: they could lead in circles, or out of what was named.
         let kind = entry.file_type().map_err(|error| Failure::file(&path, &error))?;
-        if file_name.starts_with('.') {
+        if folder::is_hidden(&file_name) {
             continue;
         }
         if kind.is_dir() {
             walk(&path, format!("{name}/{file_name}"), items)?;
-        } else if kind.is_file() && has_video_name(&path) {
+        } else if kind.is_file() && folder::is_film(&file_name) {
             items.push(Item { path, folder: Some(name.clone()) });
         }
     }
     Ok(())
 }
 
-fn has_video_name(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    VIDEOS.contains(&extension.as_str())
-}
-
-/// Playlists by name or path, made when they are first needed.
-struct Lists<'a> {
-    session: &'a Session<Machine>,
-    known: HashMap<String, RecordId>,
-}
-
-impl Lists<'_> {
-    async fn add(&mut self, name: &str, is_path: bool, video: VideoId) -> Result<(), Failure> {
-        let library = self.session.library();
-        let list = match self.known.get(name) {
-            Some(list) => *list,
-            None => {
-                let lists = library.playlists();
-                let same = |list: &&gloaming_client::library::Playlist| {
-                    if is_path { list.path.as_deref() == Some(name) } else { list.name == name }
-                };
-                match lists.iter().find(same) {
-                    Some(list) => list.id,
-                    None => {
-                        let title = name.rsplit('/').next().unwrap_or(name);
-                        let title = if is_path { title } else { name };
-                        library.create_playlist(title, is_path.then_some(name)).await?
-                    }
-                }
-            }
-        };
-        self.known.insert(name.to_owned(), list);
-        Ok(library.add_to_playlist(list, &[video]).await?)
+/// The playlist of this name, made if it is not there.
+async fn playlist(session: &Session<Machine>, name: &str) -> Result<RecordId, Failure> {
+    let library = session.library();
+    match library.playlists().iter().find(|list| list.name == name) {
+        Some(list) => Ok(list.id),
+        None => Ok(library.create_playlist(name, None).await?),
     }
 }
