@@ -1,5 +1,5 @@
 // A make-believe vault, to look at every screen and state without a server. Never bundled, never tested against.
-// Choose a scenario with sessionStorage.scenario = "…" (see shots.mjs) and reload.
+// Choose a scenario with sessionStorage.scenario = "…" (see tests/states.ts) and reload.
 
 import type { Access, Id, LibraryQuery, Playable, Probe, TrackReport, UploadState, Vault, VaultEvent, VideoRow } from "../src/core/vault";
 
@@ -134,6 +134,7 @@ const go = (to: Access) => {
 };
 let revision = 1;
 const changed = () => tell({ kind: "library", revision: ++revision });
+if (scenario === "ended") setTimeout(() => go({ kind: "signed-out" }), 300);
 if (scenario === "alarm") setTimeout(() => tell({ kind: "alarm", alarm: { code: "rollback", message: "" } }), 300);
 if (scenario === "offline-banner") setTimeout(() => tell({ kind: "online", online: false }), 300);
 if (scenario === "toasts") setTimeout(() => void fakeVault.trash([rows[0]!.id]), 300);
@@ -204,6 +205,8 @@ export const fakeVault: Vault = {
   renamePlaylist: async (id, name) => { playlists = playlists.map((list) => (list.id === id ? { ...list, name } : list)); changed(); },
   deletePlaylist: async (id) => { playlists = playlists.filter((list) => list.id !== id); changed(); },
   addToPlaylist: async (id, videos) => { playlists = playlists.map((list) => (list.id === id ? { ...list, videos: [...list.videos, ...videos] } : list)); changed(); },
+  addToFolder: async () => undefined,
+  takeFromFolders: async (paths) => paths.flatMap((path, at) => (path.endsWith(".txt") ? [] : [{ at, folder: path.slice(0, path.lastIndexOf("/")) }])),
   removeFromPlaylist: async (id, videos) => { playlists = playlists.map((list) => (list.id === id ? { ...list, videos: list.videos.filter((video) => !videos.includes(video)) } : list)); changed(); },
   moveInPlaylist: async (id, video, to) => {
     playlists = playlists.map((list) => {
@@ -232,9 +235,9 @@ export const fakeVault: Vault = {
     if (!row) return fail("not_found");
     const playable: Playable = {
       video: id, title: row.title, durationMs: row.durationMs, resumeAt: row.position ?? 0, manifest: `e2e://${id}/manifest.mpd`,
-      audio: [], text: [], unplayable: scenario === "partly" ? ["The sound track in German (AC-3) does not play in this browser; Safari plays it."] : [],
+      audio: [], text: [], 
       chapters: scenario === "partly" ? [{ startMs: 0, title: "At the pier" }, { startMs: 61_000, title: "Rain" }] : [],
-      details: scenario === "unplayable" ? [HEVC, AC3] : scenario === "partly" ? [H264, AAC, AC3] : [H264, AAC],
+      details: scenario === "unplayable" ? [HEVC, AC3] : scenario === "partly" ? [H264, AAC, { ...AC3, plays: { ...AC3.plays, here: false } }] : [H264, AAC],
     };
     return later(playable);
   },

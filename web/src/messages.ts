@@ -1,10 +1,12 @@
-// Every word the page says, in one place, so that other languages can follow. (The one exception is the sentence in
-// index.html for browsers that cannot run this file.) Plain words; no sentence without a next step.
+// Every word the page says, in one place, so that other languages can follow. (Exceptions: the sentence in index.html for
+// browsers that cannot run this file; the service worker's, who is no page; and what the core says of a file's tracks.)
+// Plain words; no sentence without a next step.
 
 import type { Missing, Sort, UploadState } from "./core/vault";
 import { bytes, clock, roughly } from "./app/format";
 
 const count = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString()} ${n === 1 ? one : many}`;
+const kinds = { video: "Video", audio: "Sound", subtitle: "Subtitles", metadata: "Data", other: "Other" };
 
 export const m = {
   name: "Gloaming",
@@ -63,6 +65,8 @@ export const m = {
     signInTitle: "Sign in",
     /** Argon2id works for a second or two. */
     slowOnPurpose: "This takes a moment on purpose: it makes guessing your password slow.",
+    ended:
+      "This device was signed out, from another device or because of a new password. Its keys are gone from here. Sign in again: nothing is lost, and uploads go on from where they are.",
     forgot: "Forgot the password?",
     showPassword: "Show password",
     hidePassword: "Hide password",
@@ -150,7 +154,7 @@ export const m = {
     count: (n: number) => count(n, "video"),
     found: (n: number, text: string) => (n === 0 ? `Nothing found for “${text}”.` : `${count(n, "video")} found for “${text}”.`),
     emptyTitle: "Your library is empty",
-    empty: "Drop video files anywhere on this page, or choose them. They are sealed on this device before anything is sent.",
+    empty: "Drop videos or folders anywhere on this page, or choose them. They are sealed on this device before anything is sent.",
     choose: "Choose files",
     emptyPlaylistTitle: "Nothing in this playlist yet",
     emptyPlaylist: "Drag videos onto its name, or use “Add to playlist” in a video's menu.",
@@ -196,7 +200,9 @@ export const m = {
     selection: "Selected videos",
     moveUp: "Move up",
     moveDown: "Move down",
-    order: (title: string, at: number, of: number) => `Order of ${title}: ${at} of ${of}. Arrow up or down moves it.`,
+    moveFirst: "Move to the top",
+    moveLast: "Move to the end",
+    order: (title: string, at: number, of: number) => `Order of ${title}: ${at} of ${of}. Drag it, or move it with arrow up and down.`,
     moved: (title: string, at: number, of: number) => `${title}: now ${at} of ${of}.`,
     watched: "Watched",
     left: (seconds: number) => `${clock(seconds)} left`,
@@ -214,20 +220,22 @@ export const m = {
     looking: (done: number, all: number) => `Looking at ${done} of ${all} files…`,
     lookingOne: "Looking inside…",
     start: (n: number) => (n === 1 ? "Upload" : `Upload ${count(n, "video")}`),
+    sort: "Make playlists",
     cancel: "Cancel",
     skipBad: (n: number) => `${count(n, "file")} cannot be added and will be left out.`,
     already: "Already in your library.",
     uploadAnyway: "Upload it again",
     include: (name: string) => `Upload ${name}`,
     tracks: "Tracks",
+    browsers: { chromium: "Chrome and Edge", firefox: "Firefox", safari: "Safari" },
     playsEverywhere: "Plays in every current browser.",
     playsIn: (names: string) => `Plays in ${names}.`,
     playsNowhere: "No browser plays this. It is kept exactly as it is, and other players open it after a download.",
     notHere: "Not in this browser.",
     recorded: (day: string) => `Recorded ${day}`,
-    kinds: { video: "Video", audio: "Sound", subtitle: "Subtitles", metadata: "Data", other: "Other" },
+    kinds,
     emptyTitle: "Nothing is being uploaded",
-    empty: "Drop video files anywhere on this page, or choose them.",
+    empty: "Drop videos or folders anywhere on this page, or choose them.",
     phases: {
       probing: "Looking inside",
       waiting: "Waiting",
@@ -274,7 +282,11 @@ export const m = {
     filter: { all: "All", active: "Under way", attention: "Needs you", done: "Done" },
     none: "None of these now.",
     moreFiles: "Add more",
-    directory: "Folders cannot be dropped here yet. Open the folder and drop the files in it.",
+    folder: "Add a folder",
+    inFolder: (path: string) => `Playlist: ${path}`,
+    unreadable: (n: number) => `${count(n, "file")} in there cannot be read. Check that they are still there, and add them again.`,
+    noFilms: "There is no video in there. MP4 and MOV files can be added.",
+    sorted: (n: number) => `Everything in there was in your library already; ${n === 1 ? "its playlist is" : `${n} playlists are`} up to date.`,
   },
 
   video: {
@@ -303,6 +315,7 @@ export const m = {
     inPlaylists: "Playlists",
     unplayableTitle: "Some of it does not play here",
     unplayableNext: "Nothing is lost: a download has everything.",
+    silent: (kind: keyof typeof kinds, codec: string) => `This browser cannot play the ${kinds[kind].toLowerCase()} (${codec}).`,
     cannotPlay: "This browser cannot play this video. Download it, or open it in another browser.",
     downloading: "The download has begun. Keep this page open until it is done.",
     nextUp: "Next in this playlist",
@@ -393,6 +406,7 @@ export const m = {
     inviteLink: (label: string) => `Invite link for ${label}`,
     expires: (when: string) => `Expires ${when}`,
     expired: "Expired",
+    noLabel: "Without a note",
     noInvites: "No open invites.",
     endInvite: "Withdraw",
     endInviteOf: (label: string) => `Withdraw the invite for ${label}`,

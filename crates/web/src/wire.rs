@@ -82,6 +82,12 @@ pub(crate) struct Probe {
     pub(crate) already: Option<String>,
 }
 
+#[derive(Serialize)]
+pub(crate) struct Taken {
+    pub(crate) at: usize,
+    pub(crate) folder: String,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
@@ -205,7 +211,6 @@ pub(crate) struct Playable {
     pub(crate) manifest: String,
     pub(crate) audio: Vec<AudioTrack>,
     pub(crate) text: Vec<TextTrack>,
-    pub(crate) unplayable: Vec<String>,
     pub(crate) chapters: Vec<Chapter>,
     pub(crate) details: Vec<TrackReport>,
 }

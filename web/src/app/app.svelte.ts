@@ -19,12 +19,16 @@ class App {
   toasts = $state.raw<Toast[]>([]);
   /** Shown once after the account was made; whatever else happens, it stays until it is confirmed. */
   phrase = $state.raw<string[] | null>(null);
+  /** The session was ended from elsewhere, while it was open here. */
+  ended = $state(false);
   spoken = $state("");
   /** The library's search field takes its text from here, so that it survives a look at a video. */
   search = $state("");
 
   #vault: Vault | null = null;
   #nextToast = 1;
+  #leaving = false;
+  #speaking: ReturnType<typeof setTimeout> | undefined;
 
   get vault(): Vault {
     if (!this.#vault) throw new Error("the vault is connected before anything is shown");
@@ -61,12 +65,27 @@ class App {
   enter(access: Access): void {
     const before = this.access.kind;
     this.access = access;
-    if (access.kind === "open" && before !== "open") void this.#opened();
+    if (access.kind === "open" && before !== "open") {
+      this.ended = false;
+      void this.#opened();
+    }
+    if (access.kind === "signed-out" && before === "open") this.ended = !this.#leaving;
     if (access.kind !== "open") {
       // Nothing that was unlocked stays on the screen or in the page's memory.
       this.uploads = [];
       this.search = "";
       this.toasts = [];
+      clearTimeout(this.#speaking);
+      this.spoken = "";
+    }
+  }
+
+  async signOut(): Promise<void> {
+    this.#leaving = true;
+    try {
+      await this.vault.signOut();
+    } finally {
+      this.#leaving = false;
     }
   }
 
@@ -114,7 +133,8 @@ class App {
   /** Says something to a screen reader, politely. */
   speak(text: string): void {
     this.spoken = "";
-    setTimeout(() => (this.spoken = text), 60);
+    clearTimeout(this.#speaking);
+    this.#speaking = setTimeout(() => (this.spoken = text), 60);
   }
 }
 

@@ -7,8 +7,8 @@ const METHODS = [
   "register", "passwordAdvice", "suggestPassword", "signIn", "unlock", "lock", "active", "signOut", "recover", "changePassword",
   "account", "devices", "endDevice", "invites", "invite", "endInvite", "settings", "saveSettings",
   "sync", "view", "rows", "poster", "setPoster", "rename", "trash", "restore", "deleteForGood",
-  "createPlaylist", "renamePlaylist", "deletePlaylist", "addToPlaylist", "removeFromPlaylist", "moveInPlaylist",
-  "probe", "upload", "uploads", "pauseUpload", "resumeUpload", "retryUpload", "cancelUpload", "dismissUpload", "keptHandle",
+  "createPlaylist", "renamePlaylist", "deletePlaylist", "addToPlaylist", "addToFolder", "removeFromPlaylist", "moveInPlaylist",
+  "probe", "takeFromFolders", "upload", "uploads", "pauseUpload", "resumeUpload", "retryUpload", "cancelUpload", "dismissUpload", "keptHandle",
   "giveFile", "checkStored",
   "open", "part", "savePosition", "close",
 ] as const satisfies readonly (keyof Vault)[];

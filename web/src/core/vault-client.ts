@@ -2,6 +2,7 @@
 
 import "./trusted";
 import { offerDownload } from "./downloads";
+import { m } from "../messages";
 import { AT_THE_DOOR, BACKSTAGE, VAULT_METHODS, type Core } from "./methods";
 import { posterOf } from "./poster";
 import { Caller } from "./rpc";
@@ -25,10 +26,10 @@ const tell = (event: VaultEvent) => {
 function begin(name: "vault" | "door", onEvent: (event: unknown) => void): { worker: Worker; caller: Caller } {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name });
   const caller = new Caller(worker, onEvent);
-  worker.addEventListener("error", (event) => {
+  worker.addEventListener("error", () => {
     caller.break({
       code: "no_core",
-      message: `The part of this page that holds the keys stopped (${event.message || "it could not be loaded"}). Reload the page.`,
+      message: m.errors.no_core,
     });
   });
   return { worker, caller };
@@ -97,8 +98,6 @@ export const vault: Vault = {
   async open(video) {
     const playable = await core.open(video);
     playsHere(playable.details);
-    const silent = playable.details.filter((track) => track.plays.here === false);
-    playable.unplayable = silent.map((track) => `This browser cannot play the ${track.kind} track (${track.codecName}).`);
     return playable;
   },
   async upload(files) {

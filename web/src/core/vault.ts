@@ -57,6 +57,17 @@ export type Probe = {
   already: Id | null;
 };
 
+export type NewUpload = {
+  file: File;
+  /** Where the browser gives one, so that a reload needs one click. */
+  handle: FileSystemFileHandle | null;
+  title: string | null;
+  /** The folder it came out of: the playlist that stands for it takes it in. */
+  folder: string | null;
+  /** Though the library has it. */
+  again: boolean;
+};
+
 export type UploadState = {
   id: Id;
   name: string;
@@ -121,8 +132,6 @@ export type Playable = {
   manifest: string;
   audio: { track: number; language: string | null; label: string; codec: string }[];
   text: { track: number; language: string | null; label: string }[];
-  /** Tracks that this browser cannot play, with a sentence each. */
-  unplayable: string[];
   chapters: { startMs: number; title: string }[];
   details: TrackReport[];
 };
@@ -171,13 +180,16 @@ export interface Vault {
   renamePlaylist(id: Id, name: string): Promise<void>;
   deletePlaylist(id: Id): Promise<void>;
   addToPlaylist(id: Id, videos: Id[]): Promise<void>;
+  /** Puts videos into the playlist that stands for a folder, made where it is missing. */
+  addToFolder(folder: string, videos: Id[]): Promise<void>;
   removeFromPlaylist(id: Id, videos: Id[]): Promise<void>;
   /** Puts a video at a place in a playlist, counted from 0. */
   moveInPlaylist(id: Id, video: Id, to: number): Promise<void>;
 
   probe(file: File): Promise<Probe>;
-  /** Files with their handles where the browser gives one, so that a reload needs one click. */
-  upload(files: { file: File; handle: FileSystemFileHandle | null; title: string | null }[]): Promise<Id[]>;
+  /** The films among the files of folders, in order: which of the paths, and the folder that becomes a playlist. */
+  takeFromFolders(paths: string[]): Promise<{ at: number; folder: string }[]>;
+  upload(files: NewUpload[]): Promise<Id[]>;
   uploads(): Promise<UploadState[]>;
   pauseUpload(id: Id): Promise<void>;
   resumeUpload(id: Id): Promise<void>;

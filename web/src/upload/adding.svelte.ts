@@ -4,18 +4,22 @@ import { app, attempt } from "../app/app.svelte";
 import { router } from "../app/router.svelte";
 import type { Id, Probe, VaultError } from "../core/vault";
 import { m } from "../messages";
+import { walk, walkEntry, type Found } from "./folders";
 
-export type Candidate = {
+/** A file somebody gave, and the folder it came out of, if it did. */
+export type Given = { file: File; handle: FileSystemFileHandle | null; folder: string | null };
+
+export type Candidate = Given & {
   key: number;
-  file: File;
-  handle: FileSystemFileHandle | null;
   probe: Probe | null;
   error: unknown;
   wanted: boolean;
 };
 
+type Picked = { file: File; handle: FileSystemFileHandle | null };
 type Picker = {
-  showOpenFilePicker?: (options: { multiple: boolean; types?: unknown[] }) => Promise<FileSystemFileHandle[]>;
+  showOpenFilePicker?: (options: { multiple: boolean }) => Promise<FileSystemFileHandle[]>;
+  showDirectoryPicker?: (options: { mode: "read" }) => Promise<FileSystemDirectoryHandle>;
 };
 type MaybeHandle = DataTransferItem & { getAsFileSystemHandle?: () => Promise<FileSystemHandle | null> };
 
@@ -25,7 +29,7 @@ class Adding {
   #next = 1;
   #looking = false;
 
-  add(files: { file: File; handle: FileSystemFileHandle | null }[]): void {
+  add(files: Given[]): void {
     if (files.length === 0) return;
     this.open = true;
     this.candidates.push(...files.map((each) => ({ ...each, key: this.#next++, probe: null, error: null as unknown, wanted: true })));
@@ -52,10 +56,23 @@ class Adding {
   }
 
   async start(): Promise<void> {
-    const files = this.candidates.filter((each) => each.wanted && !each.error).map(({ file, handle }) => ({ file, handle, title: null }));
+    const good = this.candidates.filter((each) => each.probe);
+    const files = good
+      .filter((each) => each.wanted)
+      .map(({ file, handle, folder, probe }) => ({ file, handle, title: null, folder, again: Boolean(probe?.already) }));
+    // What was there before is not sent, and belongs to its folder's playlist all the same.
+    const known = new Map<string, Id[]>();
+    for (const { folder, probe, wanted } of good) {
+      if (folder !== null && probe?.already && !wanted) known.set(folder, [...(known.get(folder) ?? []), probe.already]);
+    }
     this.close();
-    if (files.length === 0) return;
-    if (await attempt(() => app.vault.upload(files))) router.go("/uploads");
+    await attempt(async () => {
+      for (const [folder, videos] of known) await app.vault.addToFolder(folder, videos);
+      if (files.length > 0) {
+        await app.vault.upload(files);
+        router.go("/uploads");
+      } else if (known.size > 0) app.say(m.upload.sorted(known.size));
+    });
   }
 
   close(): void {
@@ -67,28 +84,36 @@ class Adding {
 export const adding = new Adding();
 
 /** Asks for files; where the browser gives handles, they are kept, so that a reload needs one click. */
-export async function pick(multiple: boolean): Promise<{ file: File; handle: FileSystemFileHandle | null }[]> {
+export async function pick(multiple: boolean): Promise<Picked[]> {
   const { showOpenFilePicker } = globalThis as Picker;
   if (showOpenFilePicker) {
     try {
       const handles = await showOpenFilePicker({ multiple });
       return await Promise.all(handles.map(async (handle) => ({ file: await handle.getFile(), handle })));
     } catch (error) {
-      if (error instanceof DOMException && error.name === "AbortError") return [];
+      if (closed(error)) return [];
       // Refused (a frame, a policy): the plain way still works.
     }
   }
+  return (await field((input) => (input.multiple = multiple))).map((file) => ({ file, handle: null }));
+}
+
+/** Whether somebody closed the browser's dialog. */
+const closed = (error: unknown) => error instanceof DOMException && error.name === "AbortError";
+
+/** What is chosen in a plain file field. */
+function field(prepare: (input: HTMLInputElement) => void): Promise<File[]> {
   return new Promise((resolve) => {
     document.querySelector("input[data-picker]")?.remove();
     const input = document.createElement("input");
     input.type = "file";
-    input.multiple = multiple;
     input.hidden = true;
     input.dataset["picker"] = "";
+    prepare(input);
     // Not "cancel": a browser may say it before files come after all. A field left behind goes with the next one.
     input.addEventListener("change", () => {
       input.remove();
-      resolve([...(input.files ?? [])].map((file) => ({ file, handle: null })));
+      resolve([...(input.files ?? [])]);
     });
     document.body.append(input);
     input.click();
@@ -96,24 +121,64 @@ export async function pick(multiple: boolean): Promise<{ file: File; handle: Fil
 }
 
 export async function choose(): Promise<void> {
-  await attempt(async () => adding.add(await pick(true)));
+  await attempt(async () => adding.add((await pick(true)).map((each) => ({ ...each, folder: null }))));
+}
+
+/** A folder with all that is in it. */
+export async function chooseFolder(): Promise<void> {
+  await attempt(async () => {
+    const { showDirectoryPicker } = globalThis as Picker;
+    let found: Found[] | null = null;
+    if (showDirectoryPicker) {
+      try {
+        found = await walk(await showDirectoryPicker({ mode: "read" }));
+      } catch (error) {
+        if (closed(error)) return;
+      }
+    }
+    found ??= (await field((input) => (input.webkitdirectory = true))).map((file) => ({
+      path: file.webkitRelativePath,
+      open: async () => ({ file, handle: null }),
+    }));
+    await addFolders(found, []);
+  });
+}
+
+/** The films among what folders hold, besides files that were given by themselves. */
+async function addFolders(found: Found[], files: Given[]): Promise<void> {
+  const taken = await app.vault.takeFromFolders(found.map(({ path }) => path));
+  let gone = 0;
+  for (const { at, folder } of taken) {
+    const opened = await found[at]?.open();
+    if (opened) files.push({ ...opened, folder });
+    else gone += 1;
+  }
+  if (gone > 0) app.say(m.upload.unreadable(gone), null, true);
+  else if (files.length === 0) app.say(m.upload.noFilms, null, true);
+  adding.add(files);
 }
 
 /** What was dropped. Everything must be asked for before the event ends; the answers may come later. */
 export async function dropped(transfer: DataTransfer): Promise<void> {
-  const items = [...transfer.items].filter((item) => item.kind === "file");
-  const folders = items.some((item) => item.webkitGetAsEntry?.()?.isDirectory);
-  const taken = items
-    .filter((item) => !item.webkitGetAsEntry?.()?.isDirectory)
-    .map((item) => ({ file: item.getAsFile(), handle: (item as MaybeHandle).getAsFileSystemHandle?.() ?? null }));
-  if (folders) app.say(m.upload.directory, null, true);
-  const files = await Promise.all(
-    taken.map(async ({ file, handle }) => {
-      const kept = await Promise.resolve(handle).catch(() => null);
-      return file ? { file, handle: kept?.kind === "file" ? (kept as FileSystemFileHandle) : null } : null;
-    }),
-  );
-  adding.add(files.filter((each) => each !== null));
+  const items = [...transfer.items]
+    .filter((item) => item.kind === "file")
+    .map((item) => ({
+      file: item.getAsFile(),
+      entry: item.webkitGetAsEntry?.() ?? null,
+      handle: (item as MaybeHandle).getAsFileSystemHandle?.().catch(() => null) ?? Promise.resolve(null),
+    }));
+  await attempt(async () => {
+    const files: Given[] = [];
+    const found: Found[] = [];
+    for (const { file, entry, handle } of items) {
+      const kept = await handle;
+      if (kept?.kind === "directory") found.push(...(await walk(kept as FileSystemDirectoryHandle)));
+      else if (entry?.isDirectory) found.push(...(await walkEntry(entry as FileSystemDirectoryEntry)));
+      else if (file) files.push({ file, handle: kept as FileSystemFileHandle | null, folder: null });
+    }
+    if (items.some(({ entry }) => entry?.isDirectory)) await addFolders(found, files);
+    else adding.add(files);
+  });
 }
 
 /** The same file for an upload of an earlier page: from the kept handle in one click, else from the picker. */

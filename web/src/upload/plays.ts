@@ -5,7 +5,7 @@ import { m } from "../messages";
 export function whereItPlays(track: TrackReport): string {
   if (track.kind !== "video" && track.kind !== "audio") return "";
   const { chromium, firefox, safari, here } = track.plays;
-  const names = [chromium && "Chrome and Edge", firefox && "Firefox", safari && "Safari"].filter((name) => name !== false);
+  const names = [chromium && m.upload.browsers.chromium, firefox && m.upload.browsers.firefox, safari && m.upload.browsers.safari].filter((name) => name !== false);
   const where = names.length === 3 ? m.upload.playsEverywhere : names.length === 0 ? m.upload.playsNowhere : m.upload.playsIn(names.join(", "));
   return here === false && names.length > 0 ? `${where} ${m.upload.notHere}` : where;
 }

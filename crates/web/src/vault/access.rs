@@ -213,7 +213,11 @@ impl WebVault {
         let _one_at_a_time = self.0.looking.lock().await;
         let access = match self.stand().await {
             Ok(access) => access,
-            Err(ClientError::SignedOut) => Access::SignedOut,
+            Err(ClientError::SignedOut) => {
+                self.0.session.replace(None);
+                self.0.client.forget_keys().await;
+                Access::SignedOut
+            }
             // The network is gone and the keys are not: what is open stays open.
             Err(error) if error.is_passing() && self.is_open() => {
                 return self.0.access.borrow().clone().expect("it is open");

@@ -114,6 +114,13 @@ impl WebVault {
         self.change(async |library| library.add_to_playlist(list, &videos).await).await
     }
 
+    /// At the end of the playlist that stands for a folder, made where it is missing.
+    #[wasm_bindgen(js_name = addToFolder)]
+    pub async fn add_to_folder(&self, folder: String, videos: Vec<String>) -> Answer<()> {
+        let videos: Vec<VideoId> = ids(&videos)?;
+        self.change(async |library| library.add_to_folder(&folder, &videos).await).await
+    }
+
     /// The videos stay in the library.
     #[wasm_bindgen(js_name = removeFromPlaylist)]
     pub async fn remove_from_playlist(&self, list: String, videos: Vec<String>) -> Answer<()> {

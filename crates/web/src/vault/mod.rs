@@ -20,6 +20,7 @@ use gloaming_client::{Client, ClientError, Session};
 use gloaming_ids::UnixMillis;
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 
 use self::{uploads::Queue, watch::Theatre};
 use crate::{
@@ -109,6 +110,12 @@ impl WebVault {
             });
         }
         if matches!(error, ClientError::SignedOut) {
+            if self.0.session.replace(None).is_some() {
+                self.put_away();
+                let vault = self.clone();
+                // Whoever ended this session may have done it because the device is in other hands.
+                spawn_local(async move { vault.0.client.forget_keys().await });
+            }
             self.enter(Access::SignedOut);
         }
         to_js(&told)

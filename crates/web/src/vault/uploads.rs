@@ -10,7 +10,11 @@ use std::{
 
 use gloaming_client::{
     ClientError, Control, Phase as ClientPhase, Platform, Progress, PublishOptions, Session, Unfinished,
-    abandon, fingerprint, inspect, open_video, platform::Shelf, publish, unfinished, verify,
+    abandon, fingerprint,
+    folder::{self, Taken},
+    inspect, open_video,
+    platform::Shelf,
+    publish, unfinished, verify,
 };
 use gloaming_ids::{UnixMillis, VideoId};
 use js_sys::{Array, Reflect};
@@ -25,7 +29,7 @@ use crate::{
     platform::Browser,
     report,
     source::FileSource,
-    wire::{Check, CheckState, Event, Phase, UploadState},
+    wire::{self, Check, CheckState, Event, Phase, UploadState},
 };
 
 /// Everything that was dropped on the page and not yet dismissed.
@@ -52,6 +56,12 @@ struct Note {
     title: String,
     size: u64,
     modified: Option<u64>,
+    /// The folder it came out of: a playlist takes it in when it is done.
+    #[serde(default)]
+    folder: Option<String>,
+    /// Though the library has it.
+    #[serde(default)]
+    again: bool,
 }
 
 impl Note {
@@ -113,7 +123,16 @@ impl WebVault {
         Ok(to_js(&report::probe(&inspected, &source.name())))
     }
 
-    /// Puts files at the end of the queue: `{ file, handle, title }` each. Answers with their ids.
+    /// The films among the files of folders that somebody gave, by their paths.
+    #[wasm_bindgen(js_name = takeFromFolders)]
+    pub async fn take_from_folders(&self, paths: Vec<String>) -> Answer {
+        let taken = folder::take(&paths);
+        Ok(to_js(
+            &taken.into_iter().map(|Taken { at, folder }| wire::Taken { at, folder }).collect::<Vec<_>>(),
+        ))
+    }
+
+    /// Puts files at the end of the queue: `{ file, handle, title, folder, again }` each. Answers with their ids.
     pub async fn upload(&self, files: Array) -> Answer {
         self.library()?;
         let mut ids = Vec::new();
@@ -121,10 +140,12 @@ impl WebVault {
             let field = |name: &str| Reflect::get(&item, &name.into()).unwrap_or(JsValue::UNDEFINED);
             let source = FileSource::new(field("file"));
             let name = source.name();
-            let title = field("title").as_string().filter(|title| !title.trim().is_empty());
+            let text = |name: &str| field(name).as_string().filter(|text| !text.trim().is_empty());
             let stamp = source.stamp();
             let note = Note {
-                title: title.unwrap_or_else(|| title_of(&name).to_owned()),
+                title: text("title").unwrap_or_else(|| title_of(&name).to_owned()),
+                folder: text("folder"),
+                again: field("again").is_truthy(),
                 name,
                 size: stamp.len,
                 modified: stamp.modified.map(|at| at.0),
@@ -396,11 +417,10 @@ impl WebVault {
         job.set(|state| state.phase = Phase::Probing);
         self.say_uploads();
         match self.send(job, &source).await {
-            Ok(video) => {
+            Ok(()) => {
                 job.source.replace(None);
                 job.set(|state| {
                     state.phase = Phase::Done;
-                    state.video = Some(video.to_string());
                     state.waiting = None;
                     state.bytes_done = state.bytes_total;
                 });
@@ -426,20 +446,37 @@ impl WebVault {
         }
     }
 
-    async fn send(&self, job: &Rc<Job>, source: &FileSource) -> Result<VideoId, ClientError> {
+    async fn send(&self, job: &Rc<Job>, source: &FileSource) -> Result<(), ClientError> {
         let session = self.session()?;
-        let inspected = inspect(&session, source).await?;
+        let video = match job.video() {
+            // It is stored, and an earlier try got no further.
+            Some(video) => video,
+            None => self.publish(&session, job, source).await?,
+        };
+        job.set(|state| state.video = Some(video.to_string()));
+        if let Some(folder) = &job.note.folder {
+            session.library().add_to_folder(folder, &[video]).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        session: &Session<Browser>,
+        job: &Rc<Job>,
+        source: &FileSource,
+    ) -> Result<VideoId, ClientError> {
+        let inspected = inspect(session, source).await?;
         job.set(|state| state.probe = Some(report::probe(&inspected, &job.note.name)));
         let note = &job.note;
         let options = PublishOptions {
             file_name: note.name.clone(),
             title: Some(note.title.clone()),
-            ..PublishOptions::default()
+            again: note.again,
         };
         let control = job.control.borrow().clone();
-        let published =
-            publish(&session, source, &options, &control, &|progress| self.heard_of(job, progress)).await?;
-        Ok(published.video)
+        let heard = |progress: &Progress| self.heard_of(job, progress);
+        Ok(publish(session, source, &options, &control, &heard).await?.video)
     }
 
     /// A finished upload gets its picture, if the page could make one.

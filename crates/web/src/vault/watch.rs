@@ -96,7 +96,6 @@ impl WebVault {
             manifest: format!("{SCHEME}{video}/manifest.mpd"),
             audio,
             text,
-            unplayable: Vec::new(),
             chapters: Vec::new(),
             details,
         };
