@@ -1,8 +1,10 @@
 // A door between the browser and the server, which can be held shut: so that an upload can be interrupted in the middle,
-// in every browser alike. It counts the objects that went through whole.
+// in every browser alike. It counts the objects that went through whole. It can also be a server that is gone, or one
+// that lies.
 
 import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 
 export type Gate = {
   origin: string;
@@ -10,6 +12,10 @@ export type Gate = {
   stored: string[];
   /** After so many stored objects further ones wait. */
   letThrough: (objects: number) => void;
+  /** Nothing gets through to the API until it is called again with false. */
+  shut: (shut: boolean) => void;
+  /** Says something else than the server did, to requests whose path begins so; null stops that. */
+  lie: (path: string, answer: ((truth: unknown) => unknown) | null) => void;
   stop: () => Promise<void>;
 };
 
@@ -18,10 +24,21 @@ export async function openGate(target: () => string): Promise<Gate> {
   let allowed = Infinity;
   let begun = 0;
   let waiting: (() => void)[] = [];
+  let gone = false;
+  const lies = new Map<string, (truth: unknown) => unknown>();
 
   const pass = (from: IncomingMessage, to: ServerResponse) => {
     const { hostname, port } = new URL(target());
+    const lie = [...lies].find(([path]) => from.url?.startsWith(path))?.[1];
     const onward = request({ hostname, port, method: from.method, path: from.url, headers: from.headers }, (answer) => {
+      if (lie && answer.statusCode === 200) {
+        void text(answer).then((truth) => {
+          const told = Buffer.from(JSON.stringify(lie(JSON.parse(truth))));
+          to.writeHead(200, { ...answer.headers, "content-length": told.length });
+          to.end(told);
+        });
+        return;
+      }
       to.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(to);
       answer.on("end", () => {
@@ -33,6 +50,10 @@ export async function openGate(target: () => string): Promise<Gate> {
     from.pipe(onward);
   };
   const server = createServer((from, to) => {
+    if (gone && from.url?.startsWith("/v1/")) {
+      to.destroy();
+      return;
+    }
     if (from.method === "PUT" && isObject(from)) {
       begun += 1;
       if (begun > allowed) {
@@ -52,6 +73,8 @@ export async function openGate(target: () => string): Promise<Gate> {
       for (const go of waiting.splice(0)) if (objects > 0) go();
       waiting = [];
     },
+    shut: (shut) => (gone = shut),
+    lie: (path, answer) => (answer ? lies.set(path, answer) : lies.delete(path)),
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

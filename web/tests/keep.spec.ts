@@ -207,6 +207,17 @@ test("a reload in the middle of an upload: the same file goes on, and only what 
   expect(after.filter((path) => before.includes(path))).toEqual([]);
 });
 
+test("the page comes as small as the browser takes it", async () => {
+  const document = await (await page.request.get(gate.origin)).text();
+  const script = /src="(\/assets\/[^"]+\.js)"/.exec(document)?.[1];
+  for (const coding of ["br", "gzip"]) {
+    const answer = await page.request.get(`${gate.origin}${script}`, { headers: { "accept-encoding": coding } });
+    expect(answer.headers()["content-encoding"]).toBe(coding);
+    expect(answer.headers()["vary"]).toContain("accept-encoding");
+    expect(Number(answer.headers()["content-length"])).toBeLessThan(100_000);
+  }
+});
+
 test("nothing broke the page's own rules", () => {
   expect(page.complaints).toEqual([]);
 });

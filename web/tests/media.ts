@@ -1,7 +1,7 @@
 // Small films made by ffmpeg, and what ffmpeg says of them.
 
 import { execFile } from "node:child_process";
-import { mkdir, rename, stat } from "node:fs/promises";
+import { mkdir, rename, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -32,6 +32,21 @@ export const largeFilm = () =>
     "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30,noise=alls=60:allf=t", "-f", "lavfi", "-i", "sine=frequency=220:sample_rate=48000", "-t", "16",
     "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "26M", "-minrate", "26M", "-maxrate", "26M", "-bufsize", "26M", "-g", "60", "-pix_fmt", "yuv420p", "-c:a", "aac",
   ]);
+
+/** Two seconds in a colour: quick to make, quick to store, and no two alike. */
+export const clip = (name: string, colour: string) =>
+  made(`${name}.mp4`, ["-f", "lavfi", "-i", `color=${colour}:size=320x180:rate=25`, "-t", "2", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]);
+
+/** With subtitles (TTML in MP4) from the beginning. */
+export async function subtitled(): Promise<string> {
+  const text = join(folder, "subtitles.srt");
+  await mkdir(folder, { recursive: true });
+  await writeFile(text, "1\n00:00:00,000 --> 00:00:08,000\nThe ferry is late\n\n");
+  return made("the-ferry.mp4", [
+    "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-i", text, "-t", "8", "-map", "0:v", "-map", "1:s",
+    "-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-pix_fmt", "yuv420p", "-c:s", "ttml", "-metadata:s:s:0", "language=eng",
+  ]);
+}
 
 /** One hash for each stream's packets: equal for equal media, whatever the container does. */
 export async function streamHashes(path: string): Promise<string[]> {

@@ -54,6 +54,11 @@ export async function unlock(page: Page, password = PASSWORD): Promise<void> {
   await expect(page.getByRole("button", { name: "Lock", exact: true })).toBeVisible({ timeout: 40_000 });
 }
 
+/** Makes an account by an invite link, up to its empty library. */
+export async function join(page: Page, link: string, name: string, password = PASSWORD): Promise<void> {
+  await setUp(page, link, name, password);
+}
+
 /** Chooses files as the page's own picker would: through a plain file field. */
 export async function chooseFiles(page: Page, button: string, files: string[]): Promise<void> {
   // A test cannot work the browser's own file dialog with handles, so the page falls back to the field that every browser has.

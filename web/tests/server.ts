@@ -1,11 +1,12 @@
 // The real server, one for each test file and browser: started on a fresh folder, killed when the tests are over.
 
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 export const BIN = process.env["GLOAMING_BIN"] ?? fileURLToPath(new URL("../../target/release/gloaming", import.meta.url));
 const PATIENCE_MS = 30_000;
@@ -48,6 +49,14 @@ export async function startServer(...more: string[]): Promise<Server> {
     child.on("exit", (code) => reject(new Error(`the server ended with ${code}:\n${out}\n${log}`)));
   });
   return { listens: `http://127.0.0.1:${port}`, setupLink, data, log: () => log, stop: () => stop(child, data) };
+}
+
+/** A link for one account that may store so many bytes: less than the page lets an owner choose. */
+export async function inviteWithQuota(server: Server, origin: string, quota: number): Promise<string> {
+  const { stdout } = await promisify(execFile)(BIN, ["admin", "invite", "--data", server.data, "--public-url", origin, "--quota", String(quota)]);
+  const link = /https?:\/\/\S+\/join#\S+/.exec(stdout)?.[0];
+  if (!link) throw new Error(`no link in ${stdout}`);
+  return link;
 }
 
 async function stop(child: ChildProcess, data: string): Promise<void> {

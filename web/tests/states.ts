@@ -1,0 +1,89 @@
+// Every screen and state of the page over the make-believe vault.
+
+import { fileURLToPath } from "node:url";
+import type { Page } from "@playwright/test";
+
+/** A name, the fake vault's scenario, an address, and what is done there first. */
+export type State = [name: string, scenario: string, path: string, act?: (page: Page) => Promise<unknown>];
+
+const click = (role: "button", name: string) => async (page: Page) => page.getByRole(role, { name }).first().click();
+const firstVideo = async (page: Page) => {
+  await page.locator("[data-card]").first().click();
+  await page.getByRole("heading", { name: "Who can watch" }).waitFor();
+};
+const videoAt = (n: number) => async (page: Page) => {
+  await page.locator("[data-card]").nth(n).click();
+  await page.getByRole("heading", { name: "Who can watch" }).waitFor();
+};
+const files = (names: string[]) => async (page: Page) => {
+  await page.evaluate((names) => {
+    const transfer = new DataTransfer();
+    for (const name of names) transfer.items.add(new File([new Uint8Array(90000)], name));
+    window.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }, names);
+  await page.getByRole("dialog").waitFor();
+  await page.getByText(/^Looking at/).waitFor({ state: "detached" });
+};
+const newAccount = async (page: Page) => {
+  await page.getByLabel("User name").fill("mara");
+  await page.getByRole("button", { name: "Suggest" }).click();
+  await page.getByText(/^Password strength/).waitFor();
+  await page.getByRole("button", { name: "Make the account" }).click();
+  await page.getByText("gospel").waitFor();
+};
+
+export const states: State[] = [
+  ["starting", "starting", "/"], ["unsupported", "unsupported", "/"], ["offline", "offline", "/"], ["needs-setup", "needs-setup", "/"],
+  ["setup", "setup", "/setup#token", async (page) => { await page.getByLabel("User name").fill("mara"); await page.getByLabel("Password", { exact: true }).fill("lantern7"); await page.waitForTimeout(300); }],
+  ["setup-no-token", "setup", "/setup"],
+  ["join", "signed-out", "/join#token"],
+  ["sign-in", "signed-out", "/"],
+  ["sign-in-empty", "signed-out", "/", click("button", "Sign in")],
+  ["sign-in-wrong", "signed-out", "/", async (page) => { await page.getByLabel("User name").fill("mara"); await page.getByLabel("Password", { exact: true }).fill("wrong"); await click("button", "Sign in")(page); await page.getByRole("alert").waitFor(); }],
+  ["recover", "signed-out", "/recover", async (page) => { await page.getByLabel("Recovery phrase").fill("gather orbit velvet"); await page.getByRole("button", { name: /new password/ }).click(); }],
+  ["recover-words", "signed-out", "/recover", async (page) => { await page.getByLabel("User name").fill("mara"); await page.getByLabel("Recovery phrase").fill("gather ".repeat(24)); await page.getByRole("button", { name: "Suggest" }).click(); await page.getByText(/^Password strength/).waitFor(); await page.getByRole("button", { name: /new password/ }).click(); await page.getByRole("alert").first().waitFor(); }],
+  ["ended", "ended", "/", async (page) => page.getByText("This device was signed out").waitFor()],
+  ["locked", "locked", "/"],
+  ["locked-wrong", "locked", "/", async (page) => { await page.getByLabel("Password", { exact: true }).fill("wrong"); await click("button", "Unlock")(page); await page.getByRole("alert").first().waitFor(); }],
+  ["phrase", "setup", "/setup#token", newAccount],
+  ["phrase-check", "setup", "/setup#token", async (page) => { await newAccount(page); await page.getByRole("button", { name: /written/ }).click(); await page.getByRole("button", { name: "Confirm" }).click(); }],
+  ["library", "full", "/"],
+  ["library-few", "few", "/"],
+  ["library-middle", "full", "/", async (page) => { await page.mouse.wheel(0, 12000); await page.waitForTimeout(500); }],
+  ["library-search", "full", "/", async (page) => { await page.keyboard.press("/"); await page.keyboard.type("snow"); await page.waitForTimeout(400); }],
+  ["library-nothing", "full", "/", async (page) => { await page.keyboard.press("/"); await page.keyboard.type("zebra"); await page.waitForTimeout(400); }],
+  ["library-select", "full", "/", async (page) => { await page.getByRole("button", { name: "Select", exact: true }).click(); const boxes = page.locator(".videos input[type=checkbox]"); await boxes.nth(0).check(); await boxes.nth(1).check(); }],
+  ["library-menu", "full", "/", async (page) => page.locator(".videos .menu button").nth(1).click()],
+  ["library-rename", "full", "/", async (page) => { await page.locator("[data-card]").nth(1).focus(); await page.keyboard.press("F2"); }],
+  ["library-loading", "loading", "/"], ["library-failed", "library-failed", "/"], ["library-empty", "empty", "/"],
+  ["library-alarm", "alarm", "/", async (page) => page.waitForTimeout(400)],
+  ["library-offline", "offline-banner", "/", async (page) => page.waitForTimeout(400)],
+  ["library-toast", "toasts", "/", async (page) => page.waitForTimeout(500)],
+  ["library-focus", "full", "/", async (page) => { await page.locator("[data-card]").nth(1).focus(); await page.keyboard.press("ArrowRight"); }],
+  ["add-to-playlist", "full", "/", async (page) => { await page.locator(".videos .menu button").nth(0).click(); await page.getByRole("menuitem", { name: "Add to playlist" }).click(); }],
+  ["playlist", "full", "/playlist/p1"], ["playlist-empty", "full", "/playlist/p3"], ["playlist-lost", "full", "/playlist/none"],
+  ["playlist-delete", "full", "/playlist/p2", async (page) => { await page.locator(".places .menu button").nth(1).click({ force: true }); await page.getByRole("menuitem", { name: "Delete" }).click(); }],
+  ["trash", "full", "/trash"], ["trash-empty", "empty", "/trash"], ["continue", "full", "/continue"], ["continue-empty", "empty", "/continue"],
+  ["lost", "full", "/no/such/place"],
+  ["drop", "full", "/", async (page) => page.evaluate(() => { const transfer = new DataTransfer(); transfer.items.add(new File(["x"], "a.mp4")); window.dispatchEvent(new DragEvent("dragenter", { dataTransfer: transfer })); })],
+  ["review-one", "full", "/", files(["holiday.mov"])],
+  ["review-folder", "full", "/uploads", async (page) => {
+    await page.evaluate(() => Reflect.deleteProperty(window, "showDirectoryPicker"));
+    const chooser = page.waitForEvent("filechooser");
+    await page.getByRole("button", { name: "Add a folder" }).click();
+    await (await chooser).setFiles(fileURLToPath(new URL("../dev", import.meta.url)));
+    await page.getByText(/^Looking at/).waitFor({ state: "detached" });
+  }],
+  ["review-many", "full", "/", files(["holiday.mov", "notes.txt", "hevc-lake.mov", "again.mp4", "cut-short.mp4", "رحلة.mp4", "edit-list.mp4"])],
+  ["uploads", "uploads", "/uploads"], ["uploads-one", "upload-one", "/uploads"], ["uploads-empty", "full", "/uploads"],
+  ["uploads-cancel", "uploads", "/uploads", async (page) => page.getByRole("button", { name: "Cancel upload" }).first().click()],
+  ["video", "full", "/", firstVideo],
+  ["video-long", "full", "/", videoAt(1)],
+  ["video-rtl", "full", "/", videoAt(2)],
+  ["video-help", "full", "/", async (page) => { await firstVideo(page); await page.locator(".controls").waitFor(); await page.keyboard.press("?"); }],
+  ["video-speed", "full", "/", async (page) => { await firstVideo(page); await page.getByRole("button", { name: "Speed" }).click(); }],
+  ["video-partly", "partly", "/", firstVideo], ["video-unplayable", "unplayable", "/", firstVideo],
+  ["video-failed", "video-failed", "/", firstVideo], ["video-loading", "video-loading", "/", firstVideo],
+  ["settings", "full", "/settings"], ["settings-failed", "settings-failed", "/settings"],
+  ["settings-wrong", "full", "/settings", async (page) => page.getByRole("button", { name: "Change the password" }).click()],
+];
