@@ -23,6 +23,9 @@ const tell = (event: VaultEvent) => {
   for (const listener of listeners) listener(event);
 };
 
+// Not every browser tells a worker that the network went away.
+for (const kind of ["online", "offline"] as const) addEventListener(kind, () => tell({ kind: "online", online: kind === "online" }));
+
 function begin(name: "vault" | "door", onEvent: (event: unknown) => void): { worker: Worker; caller: Caller } {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name });
   const caller = new Caller(worker, onEvent);
