@@ -4,15 +4,22 @@
 
 #![no_main]
 
-use gloaming_media::mp4_out::{Mp4Writer, merge_inits};
+use gloaming_media::{
+    mp4_out::{Mp4Writer, merge_inits},
+    read_fragment,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((len, rest)) = data.split_first_chunk::<2>() else { return };
     let Some((init, segment)) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len))) else { return };
     let _ = merge_inits(&[init]);
+    if let Ok((_, payload)) = read_fragment(segment) {
+        assert!(payload <= segment.len());
+    }
     let Ok(writer) = Mp4Writer::new(&[init], segment.len() as u64) else { return };
-    let Ok(mut writer) = writer.with_source_header(segment).or_else(|_| Mp4Writer::new(&[init], segment.len() as u64))
+    let Ok(mut writer) =
+        writer.with_source_header(segment).or_else(|_| Mp4Writer::new(&[init], segment.len() as u64))
     else {
         return;
     };

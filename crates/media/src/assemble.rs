@@ -89,6 +89,9 @@ pub(crate) fn movie(parts: Parts) -> Result<Movie, MediaError> {
         if timeline.end_trimmed {
             movie.warnings.push(Warning::EndTrimNotApplied { track: number });
         }
+        if track.fragments.goes_back {
+            movie.warnings.push(Warning::TimesGoBack { track: number });
+        }
         let entries = parse_stsd(Reader::new(&track.stsd, 0), track.layout())?;
         check_references(track, &entries)?;
         let info = describe(number, track, timeline, &entries, &parts.header, quicktime, &chapters)?;
@@ -126,7 +129,7 @@ fn start_at_zero(tracks: &[SourceTrack], timelines: &mut [Timeline]) -> Option<W
 }
 
 fn plays_for(track: &SourceTrack, timeline: &Timeline) -> Duration {
-    let units = i128::from(track.end()) + i128::from(timeline.shift) - i128::from(timeline.media_time)
+    let units = i128::from(track.shown_until) + i128::from(timeline.shift) - i128::from(timeline.media_time)
         + i128::from(timeline.bias);
     let nanos = units.max(0) * 1_000_000_000 / i128::from(track.timescale);
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

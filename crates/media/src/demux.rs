@@ -5,7 +5,7 @@ use crate::{
     boxes::{FourCc, Head, Reader, damaged},
     cursor::HOP,
     moof::{Defaults, MAX_MOOF, MoofSamples, is_sync, parse_moof},
-    sample::MAX_TIME,
+    sample::{MAX_TIME, check_size},
     scan::TableScan,
     source_header::Collector,
     tables::{Sizes, Table},
@@ -19,7 +19,7 @@ const READ: u64 = 256 << 10;
 const MAX_LEAF: u64 = 4 << 20;
 const MAX_TRACKS: usize = 256;
 /// Edits beyond these are as good as "several".
-const MAX_EDITS: u64 = 1024;
+pub(crate) const MAX_EDITS: u64 = 1024;
 
 /// Reads what a file is.
 ///
@@ -196,7 +196,9 @@ impl Demuxer {
 
     fn start_scan(&mut self, track: usize) {
         self.phase = match self.tracks.get(track) {
-            Some(source) => Phase::Scan { track, scan: Box::new(TableScan::new(&source.tables)) },
+            Some(source) => {
+                Phase::Scan { track, scan: Box::new(TableScan::new(&source.tables, self.source_len)) }
+            }
             None => Phase::Done,
         };
     }
@@ -469,8 +471,10 @@ impl Demuxer {
                 let stats = &mut track.fragments;
                 let mut dts = traf.dts.unwrap_or(stats.end);
                 stats.first_dts.get_or_insert(dts);
+                stats.goes_back |= dts.saturating_add(u64::from(track.timescale)) <= stats.end;
                 let mut samples = MoofSamples::new(traf.truns);
                 while let Some(run) = samples.run(bytes, dts)? {
+                    check_size(run.size)?;
                     samples.advance(run.count, run.size);
                     let took = run.count.saturating_mul(u64::from(run.size));
                     let end = run.position.saturating_add(took);
@@ -487,6 +491,7 @@ impl Demuxer {
                     stats.samples += run.count;
                     stats.syncs += if is_sync(run.flags) { run.count } else { 0 };
                     stats.least_offset = stats.least_offset.min(run.offset);
+                    track.shown_until = track.shown_until.max(run.shown_until());
                     stats.note_duration(run.duration);
                 }
                 stats.end = dts;

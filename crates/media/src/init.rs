@@ -3,7 +3,7 @@
 use crate::{
     boxes::{FourCc, Put, boxed, full_box},
     timeline::rescale,
-    track::{MovieHeader, SourceTrack},
+    track::{Edit, MovieHeader, SourceTrack},
 };
 
 /// A box of our own in a track's `udta`: the `track_ID` it had in the source, by which the source header is matched.
@@ -78,7 +78,7 @@ impl Init<'_> {
             out.put_u32(track.height);
         });
         if self.media_time > 0 {
-            boxed(out, b"edts", |out| write_elst(out, &[(0, self.media_time as i64)]));
+            boxed(out, b"edts", |out| write_elst(out, &[Edit::new(0, self.media_time as i64)]));
         }
         boxed(out, b"mdia", |out| {
             full_box(out, b"mdhd", 1, 0, |out| {
@@ -148,14 +148,13 @@ pub(crate) fn write_ftyp(out: &mut Vec<u8>, quicktime: bool) {
     });
 }
 
-/// `elst` with (duration, media time) entries at normal speed.
-pub(crate) fn write_elst(out: &mut Vec<u8>, edits: &[(u64, i64)]) {
+pub(crate) fn write_elst(out: &mut Vec<u8>, edits: &[Edit]) {
     full_box(out, b"elst", 1, 0, |out| {
         out.put_u32(edits.len() as u32);
-        for &(duration, media_time) in edits {
-            out.put_u64(duration);
-            out.put_u64(media_time as u64);
-            out.put_u32(0x1_0000);
+        for edit in edits {
+            out.put_u64(edit.duration);
+            out.put_u64(edit.media_time as u64);
+            out.put_u32(edit.rate as u32);
         }
     });
 }

@@ -6,6 +6,7 @@
 //! * [`Demuxer`]: what the file is. Ends in a [`Movie`] with its [`TrackInfo`]s and init segments.
 //! * [`Planner`]: the movie's segments and fragments in time order, as recipes made of [`Piece`]s.
 //! * [`mp4_out`]: the way back, to one progressive MP4 or to a virtual fragmented one.
+//! * [`read_fragment`]: the samples of a fragment, to compare what was cut differently.
 //! * [`plays_in`]: where a codec plays, for the people who are about to upload it.
 //!
 //! No code path holds a table of samples: sample tables are read through small windows, run by run. Every count and
@@ -26,6 +27,7 @@ pub mod mp4_out;
 mod notes;
 mod plan;
 mod playback;
+mod read_back;
 mod sample;
 mod scan;
 mod source_header;
@@ -40,4 +42,5 @@ pub use extent::{Extent, Piece};
 pub use movie::{ColorInfo, Movie, TrackInfo, TrackKind, Warning};
 pub use plan::{Fragment, Plan, PlanOptions, Planner};
 pub use playback::{Playback, Support, plays_in};
+pub use read_back::{Samples, read_fragment};
 pub use source_header::SourceHeader;

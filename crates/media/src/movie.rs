@@ -169,6 +169,11 @@ pub enum Warning {
         /// By how many whole seconds.
         seconds: u64,
     },
+    /// The clock of a fragmented track goes back by a second or more: every packet is kept, players may stumble.
+    TimesGoBack {
+        /// Position of the track.
+        track: usize,
+    },
     /// Parts of the source's header were too large to keep beside the video.
     HeaderShortened,
     /// Bytes after the last box, kept in the source header if they fit there.
@@ -202,6 +207,11 @@ impl fmt::Display for Warning {
                     "the recording starts {seconds} seconds into its timeline; it now starts at the beginning"
                 )
             }
+            Warning::TimesGoBack { track } => write!(
+                f,
+                "the clock of track {} goes back in the middle; everything is kept, but may not play well",
+                track + 1
+            ),
             Warning::HeaderShortened => {
                 f.write_str("some metadata of the original file is too large and is not kept")
             }

@@ -1,8 +1,8 @@
 //! The way back: segments to one MP4 file.
 //!
 //! * [`Mp4Writer`]: a progressive MP4 with its `moov` at the end, streamed: any player, any editor.
-//! * [`merge_inits`]: the header of a virtual fragmented MP4 (header, then the segments as they are), of which every
-//!   byte's place is known without reading a segment.
+//! * [`merge_inits`], then [`segment_index`]: the header of a virtual fragmented MP4 (header, then the segments as they
+//!   are), of which every byte's place is known without reading a segment.
 
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ const MAX_SIZES: u64 = 1 << 28;
 /// Writes a progressive MP4: [`begin`](Mp4Writer::begin), then for every fragment what
 /// [`segment`](Mp4Writer::segment) points at, then [`finish`](Mp4Writer::finish).
 ///
-/// Memory: four bytes per sample, eight per fragment, and runs of equal durations and offsets.
+/// Memory: four bytes per sample where their sizes differ, eight per fragment, and runs of equal durations and offsets.
 #[derive(Debug)]
 pub struct Mp4Writer {
     ftyp: Vec<u8>,
@@ -59,7 +59,8 @@ struct OutTrack {
     /// (first chunk, samples per chunk, description)
     chunk_runs: Vec<(u32, u32, u32)>,
     chunks: Vec<u64>,
-    syncs: Vec<u32>,
+    /// Sync samples in a row: the first one's number, from 1, and how many.
+    syncs: Vec<(u32, u32)>,
     first_dts: u64,
     end: u64,
 }
@@ -292,11 +293,13 @@ impl Mp4Writer {
         Ok(out)
     }
 
-    /// A movie clock on which every late start is exact: the source's if it can, else one that all tracks divide.
+    /// A movie clock on which every late start is exact: the source's if it can (its own edits always are), else one
+    /// that all tracks divide.
     fn timescale(&self, source: u32) -> u32 {
         let exact = |clock: u32| {
             self.tracks.iter().all(|track| {
                 u128::from(track.first_dts) * u128::from(clock) % u128::from(track.timescale) == 0
+                    || (self.source_timescale == Some(clock) && track.restored_edits(clock).is_some())
             })
         };
         if exact(source) {
@@ -394,8 +397,12 @@ impl OutTrack {
             self.bridge(run.dts);
         }
         let first = u32::try_from(self.samples + 1).map_err(|_| too_many())?;
+        first.checked_add(count).ok_or_else(too_many)?;
         if is_sync(run.flags) {
-            self.syncs.extend((0..count).map_while(|n| first.checked_add(n)));
+            match self.syncs.last_mut() {
+                Some((begin, many)) if begin.checked_add(*many) == Some(first) => *many += count,
+                _ => self.syncs.push((first, count)),
+            }
         }
         append(&mut self.durations, count, run.duration);
         append(&mut self.offsets, count, run.offset as u32);
@@ -457,15 +464,43 @@ impl OutTrack {
         rescale_up(shown, timescale, self.timescale)
     }
 
-    /// `edts`: the source's own where they lead to the timeline we have, else what the init segment says.
+    /// The source's own edits, as they apply to what is written here; `source`: the clock of their durations. `None`
+    /// where there are none, or where they would lead to another timeline.
+    ///
+    /// They say more than one edit can: cuts, a hidden end. Offsets that were negative have been raised by as much as
+    /// the init segment's edit is later than theirs, so media times are raised alike.
+    fn restored_edits(&self, source: u32) -> Option<Vec<u8>> {
+        let (edits, whole) = self.source_edits.as_ref()?;
+        let theirs = Timeline::new(edits, source, self.timescale, 0, self.media_duration());
+        let ours = i64::try_from(self.first_dts).ok()?.checked_sub_unsigned(self.media_time)?;
+        let raise = theirs.zero().checked_sub(ours)?;
+        if raise == 0 {
+            return Some(whole.clone());
+        }
+        // A list that was not read to its end cannot be written.
+        if raise < 0 || edits.len() as u64 == crate::demux::MAX_EDITS {
+            return None;
+        }
+        let raised = |edit: &Edit| Edit {
+            media_time: if edit.media_time < 0 {
+                edit.media_time
+            } else {
+                edit.media_time.saturating_add(raise)
+            },
+            ..*edit
+        };
+        let edits: Vec<Edit> = edits.iter().map(raised).collect();
+        let mut out = Vec::new();
+        boxed(&mut out, b"edts", |out| write_elst(out, &edits));
+        Some(out)
+    }
+
+    /// `edts`: the source's own where they still apply, else what the init segment says.
     fn edits(&self, timescale: u32, source_timescale: Option<u32>) -> Vec<u8> {
-        if let (Some((edits, whole)), Some(source)) = (&self.source_edits, source_timescale)
-            && source == timescale
+        if let Some(source) = source_timescale.filter(|&source| source == timescale)
+            && let Some(edits) = self.restored_edits(source)
         {
-            let before = Timeline::new(edits, source, self.timescale, 0, self.media_duration());
-            if before.media_time == self.media_time && before.shift == self.first_dts as i64 {
-                return whole.clone();
-            }
+            return edits;
         }
         let mut out = Vec::new();
         if self.first_dts == 0 && self.media_time == 0 {
@@ -475,7 +510,7 @@ impl OutTrack {
         let shown =
             rescale_up(self.media_duration().saturating_sub(self.media_time), timescale, self.timescale);
         boxed(&mut out, b"edts", |out| {
-            let all = [(late, -1), (shown, self.media_time as i64)];
+            let all = [Edit::new(late, -1), Edit::new(shown, self.media_time as i64)];
             write_elst(out, if self.first_dts > 0 { &all } else { &all[1..] });
         });
         out
@@ -516,10 +551,11 @@ impl OutTrack {
             // Version 1 is signed; ours are not negative, and version 0 is what everything reads.
             full_box(out, b"ctts", 0, 0, |out| pairs(out, &self.offsets));
         }
-        if (self.syncs.len() as u64) < self.samples {
+        let syncs: u64 = self.syncs.iter().map(|&(_, count)| u64::from(count)).sum();
+        if syncs < self.samples {
             full_box(out, b"stss", 0, 0, |out| {
-                out.put_u32(self.syncs.len() as u32);
-                for &sample in &self.syncs {
+                out.put_u32(syncs as u32);
+                for sample in self.syncs.iter().flat_map(|&(first, count)| first..first + count) {
                     out.put_u32(sample);
                 }
             });
@@ -650,6 +686,46 @@ pub fn merge_inits(inits: &[&[u8]]) -> Result<Vec<u8>, MediaError> {
         });
     });
     Ok(out)
+}
+
+/// A stretch of a fragmented file, as [`segment_index`] tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Bytes.
+    pub len: u64,
+    /// How long the track plays in it, in the track's timescale.
+    pub duration: u64,
+    /// Whether playback can begin with it.
+    pub independent: bool,
+}
+
+/// `sidx`, which follows the header of a fragmented MP4: without one, a player that is to begin in the middle has to
+/// read all headers up to there. `start`: when the first stretch begins, in the timescale of the track number
+/// `track`. The stretches follow each other, and end where the file does.
+///
+/// `None` where the box cannot say it: there are none or more than 65535 stretches, or one is 2 GiB long.
+pub fn segment_index(track: usize, timescale: u32, start: u64, stretches: &[Stretch]) -> Option<Vec<u8>> {
+    let count = u16::try_from(stretches.len()).ok().filter(|&count| count > 0)?;
+    let track_id = u32::try_from(track).ok()?.checked_add(1)?;
+    let mut rows = Vec::with_capacity(12 * stretches.len());
+    for stretch in stretches {
+        rows.put_u32(u32::try_from(stretch.len).ok().filter(|&len| len <= i32::MAX as u32)?);
+        rows.put_u32(u32::try_from(stretch.duration).ok()?);
+        // Starts with a stream access point, of a type that is not told.
+        rows.put_u32(if stretch.independent { 1 << 31 } else { 0 });
+    }
+    let mut out = Vec::with_capacity(40 + rows.len());
+    full_box(&mut out, b"sidx", 1, 0, |out| {
+        out.put_u32(track_id);
+        out.put_u32(timescale);
+        out.put_u64(start);
+        // From the end of this box to the first stretch.
+        out.put_u64(0);
+        out.put_u16(0);
+        out.put_u16(count);
+        out.extend_from_slice(&rows);
+    });
+    Some(out)
 }
 
 /// The source header, walked like the file it was.

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    Extent, MediaError, Movie, Piece, TrackKind, boxes::damaged, cursor::Cursor, fragment::Building,
-    sample::MAX_TIME, timeline::Timeline,
+    Extent, MediaError, Movie, Piece, TrackKind,
+    boxes::damaged,
+    cursor::Cursor,
+    fragment::Building,
+    sample::{MAX_SAMPLE, MAX_TIME, check_size},
+    timeline::Timeline,
 };
 
 /// How a movie is cut.
@@ -184,7 +188,7 @@ const TAIL: Duration = Duration::from_secs(2);
 
 impl Planner {
     /// The largest sample there may be, in bytes.
-    pub const MAX_SAMPLE: u64 = 64 << 20;
+    pub const MAX_SAMPLE: u64 = MAX_SAMPLE;
 
     /// A planner at the movie's beginning.
     pub fn new(mut movie: Movie, options: PlanOptions) -> Result<Planner, MediaError> {
@@ -383,12 +387,7 @@ impl TrackPlan {
             {
                 return Ok(Step::Fragment(fragment));
             }
-            if u64::from(run.size) > Planner::MAX_SAMPLE {
-                return Err(MediaError::SampleTooLarge {
-                    bytes: u64::from(run.size),
-                    limit: Planner::MAX_SAMPLE,
-                });
-            }
+            check_size(run.size)?;
             if self.building.is_empty() {
                 self.building.start = dts;
                 self.building.description = run.description;

@@ -1,3 +1,5 @@
+use crate::MediaError;
+
 /// `sample_flags` of a sample that others may be decoded from: it depends on no other.
 pub(crate) const SYNC: u32 = 0x0200_0000;
 /// `sample_flags` of any other sample.
@@ -6,6 +8,14 @@ pub(crate) const NOT_SYNC: u32 = 0x0101_0000;
 pub(crate) const NON_SYNC_BIT: u32 = 0x0001_0000;
 /// Decode times stay below this, so that sums and differences of a few of them fit an `i64`.
 pub(crate) const MAX_TIME: u64 = 1 << 60;
+
+/// The largest sample there may be, in bytes: it is sealed as one message, and held in memory whole.
+pub(crate) const MAX_SAMPLE: u64 = 64 << 20;
+
+pub(crate) fn check_size(size: u32) -> Result<(), MediaError> {
+    let bytes = u64::from(size);
+    if bytes > MAX_SAMPLE { Err(MediaError::SampleTooLarge { bytes, limit: MAX_SAMPLE }) } else { Ok(()) }
+}
 
 /// Samples in a row that are alike and contiguous in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +38,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Media time at which the last one is no longer shown.
+    pub(crate) fn shown_until(&self) -> u64 {
+        let decoded = self.dts.saturating_add(self.count.saturating_mul(u64::from(self.duration)));
+        decoded.saturating_add_signed(i64::from(self.offset))
+    }
+
     pub(crate) fn is_sync(&self) -> bool {
         self.flags & NON_SYNC_BIT == 0
     }

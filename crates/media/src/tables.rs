@@ -429,3 +429,196 @@ pub(crate) fn size_entry(mut entry: Reader<'_>, kind: &Sizes, odd: bool) -> Resu
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One sample, as a table without runs would have it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Sample {
+        size: u32,
+        duration: u32,
+        offset: i32,
+        sync: bool,
+        description: u32,
+        position: u64,
+        dts: u64,
+    }
+
+    /// How tables are written: the bits of a size (32: `stsz`, 0: one for all), 64-bit chunk offsets, and which of the
+    /// optional tables there are.
+    #[derive(Clone, Copy, Debug)]
+    struct Form {
+        size_bits: u8,
+        wide: bool,
+        offsets: bool,
+        syncs: bool,
+    }
+
+    fn any_form() -> impl Strategy<Value = Form> {
+        (prop::sample::select(vec![0, 4, 8, 16, 32]), any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(size_bits, wide, offsets, syncs)| Form { size_bits, wide, offsets, syncs })
+    }
+
+    /// (description, gap before it, samples) of a chunk, and of each sample (size, duration, offset, sync).
+    type Chunk = (u32, u64, Vec<(u32, u32, i32, bool)>);
+
+    /// Of a few values, so that there are runs.
+    fn any_chunks() -> impl Strategy<Value = Vec<Chunk>> {
+        let sample = (0_u32..16, 0_u32..3, -1_i32..2, prop::bool::weighted(0.2));
+        let samples = prop::collection::vec(sample, 1..6);
+        prop::collection::vec((1_u32..3, 0_u64..2, samples), 1..40)
+    }
+
+    fn expand(form: Form, chunks: &[Chunk]) -> Vec<Sample> {
+        let mut out = Vec::new();
+        let (mut position, mut dts) = (if form.wide { 1 << 40 } else { 1000 }, 0);
+        for (description, gap, samples) in chunks {
+            position += gap * 3;
+            for &(size, duration, offset, sync) in samples {
+                let size = if form.size_bits == 0 { 7 } else { size };
+                out.push(Sample {
+                    size,
+                    duration,
+                    offset: if form.offsets { offset } else { 0 },
+                    sync: sync || !form.syncs,
+                    description: *description,
+                    position,
+                    dts,
+                });
+                position += u64::from(size);
+                dts += u64::from(duration);
+            }
+        }
+        out
+    }
+
+    /// Values and how often each comes in a row.
+    fn compact<T: PartialEq + Copy>(values: impl Iterator<Item = T>) -> Vec<(u32, T)> {
+        let mut out: Vec<(u32, T)> = Vec::new();
+        for value in values {
+            match out.last_mut() {
+                Some((count, same)) if *same == value => *count += 1,
+                _ => out.push((1, value)),
+            }
+        }
+        out
+    }
+
+    /// Writes the tables one after another into `file`.
+    fn write(form: Form, chunks: &[u32], samples: &[Sample], file: &mut Vec<u8>) -> Tables {
+        let mut put = |words: Vec<u32>, width: u8, bytes: Option<Vec<u8>>| {
+            let at = file.len() as u64;
+            let bytes = bytes.unwrap_or_else(|| words.iter().flat_map(|word| word.to_be_bytes()).collect());
+            file.extend_from_slice(&bytes);
+            Table { at, count: bytes.len() as u64 / u64::from(width), width }
+        };
+        let pairs = |runs: Vec<(u32, u32)>| runs.iter().flat_map(|&(count, value)| [count, value]).collect();
+        let durations = put(pairs(compact(samples.iter().map(|s| s.duration))), 8, None);
+        let offsets =
+            form.offsets.then(|| put(pairs(compact(samples.iter().map(|s| s.offset as u32))), 8, None));
+        let syncs = (1..).zip(samples).filter(|(_, s)| s.sync).map(|(number, _)| number).collect();
+        let syncs = form.syncs.then(|| put(syncs, 4, None));
+        let (mut first, mut starts, mut shapes) = (0, Vec::new(), Vec::new());
+        for &count in chunks {
+            starts.push(samples[first].position);
+            shapes.push((count, samples[first].description));
+            first += count as usize;
+        }
+        let mut number = 1;
+        let mut runs = Vec::new();
+        for (count, (per_chunk, description)) in compact(shapes.into_iter()) {
+            runs.extend([number, per_chunk, description]);
+            number += count;
+        }
+        let chunk_runs = put(runs, 12, None);
+        let chunks = if form.wide {
+            put(starts.iter().flat_map(|&start| [(start >> 32) as u32, start as u32]).collect(), 8, None)
+        } else {
+            put(starts.iter().map(|&start| start as u32).collect(), 4, None)
+        };
+        let sizes: Vec<u32> = samples.iter().map(|s| s.size).collect();
+        let count = sizes.len() as u64;
+        let sizes = match form.size_bits {
+            0 => Sizes::Same { size: 7, count },
+            4 => {
+                let bytes = sizes.chunks(2).map(|two| (two[0] << 4 | two.get(1).unwrap_or(&0)) as u8);
+                Sizes::Nibbles { table: put(Vec::new(), 1, Some(bytes.collect())), count }
+            }
+            8 => Sizes::Each(put(Vec::new(), 1, Some(sizes.iter().map(|&size| size as u8).collect()))),
+            16 => {
+                let bytes = sizes.iter().flat_map(|&size| (size as u16).to_be_bytes());
+                Sizes::Each(put(Vec::new(), 2, Some(bytes.collect())))
+            }
+            _ => Sizes::Each(put(sizes, 4, None)),
+        };
+        Tables { durations, offsets, chunk_runs, sizes, chunks, syncs }
+    }
+
+    proptest! {
+        /// What a table says in runs is what it would say sample by sample, whichever parts of a run are taken.
+        #[test]
+        fn runs_are_the_samples_one_by_one(form in any_form(), chunks in any_chunks(), steps in prop::collection::vec(1_u64..9, 1..20)) {
+            let samples = expand(form, &chunks);
+            let counts: Vec<u32> = chunks.iter().map(|(.., samples)| samples.len() as u32).collect();
+            let mut file = vec![0; 16];
+            let tables = write(form, &counts, &samples, &mut file);
+            let mut cursor = TableCursor::new(&tables);
+            let mut found = Vec::new();
+            for step in steps.iter().cycle() {
+                while let Some(extent) = cursor.fill().unwrap() {
+                    cursor.feed(&file[extent.offset as usize..extent.end() as usize]);
+                }
+                let Some(run) = cursor.run() else { break };
+                let count = run.count.min(*step);
+                found.extend((0..count).map(|n| Sample {
+                    size: run.size,
+                    duration: run.duration,
+                    offset: run.offset,
+                    sync: run.is_sync(),
+                    description: run.description,
+                    position: run.position + n * u64::from(run.size),
+                    dts: run.dts + n * u64::from(run.duration),
+                }));
+                cursor.advance(count).unwrap();
+            }
+            prop_assert_eq!(found, samples);
+        }
+    }
+
+    #[test]
+    fn equal_samples_are_one_run_however_many_there_are() {
+        let mut file = vec![0; 8];
+        let mut put = |words: &[u32], width: u8| {
+            let at = file.len() as u64;
+            file.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+            Table { at, count: words.len() as u64 * 4 / u64::from(width), width }
+        };
+        // Two hours of sound, as cameras write it: a sample for every tick of the clock, a chunk for every second.
+        let seconds = 7200;
+        let tables = Tables {
+            durations: put(&[48_000 * seconds, 1], 8),
+            offsets: None,
+            chunk_runs: put(&[1, 48_000, 1], 12),
+            sizes: Sizes::Same { size: 4, count: 48_000 * u64::from(seconds) },
+            chunks: put(&(0..seconds).map(|n| n * 192_000).collect::<Vec<_>>(), 4),
+            syncs: None,
+        };
+        let mut cursor = TableCursor::new(&tables);
+        let mut runs = 0;
+        loop {
+            while let Some(extent) = cursor.fill().unwrap() {
+                cursor.feed(&file[extent.offset as usize..extent.end() as usize]);
+            }
+            let Some(run) = cursor.run() else { break };
+            cursor.advance(run.count).unwrap();
+            runs += 1;
+        }
+        assert_eq!((runs, cursor.dts()), (seconds, 48_000 * u64::from(seconds)));
+    }
+}

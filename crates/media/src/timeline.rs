@@ -1,6 +1,6 @@
 //! Edit lists: where on the common timeline a track's samples are shown.
 
-use crate::track::Edit;
+use crate::track::{Edit, NORMAL_SPEED};
 
 /// How a track's media time becomes presentation time: `dts + shift + offset + bias - media_time`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,6 @@ impl Timeline {
         least_offset: i32,
         end: u64,
     ) -> Timeline {
-        const NORMAL_SPEED: i32 = 0x1_0000;
         let to_media = |time: u64| rescale(time, timescale, movie_timescale);
         let bias = least_offset.min(0).unsigned_abs();
         let leading = edits.iter().take_while(|edit| edit.media_time < 0).count();
@@ -62,6 +61,11 @@ impl Timeline {
         timeline.shift = media_time.min(0).saturating_neg();
         timeline
     }
+
+    /// Presentation time of the media time 0.
+    pub(crate) fn zero(&self) -> i64 {
+        self.shift.saturating_sub_unsigned(self.media_time)
+    }
 }
 
 /// `time` of one clock on another, rounded to the nearest tick.
@@ -74,10 +78,8 @@ pub(crate) fn rescale(time: u64, to: u32, from: u32) -> u64 {
 mod tests {
     use super::*;
 
-    const RATE: i32 = 0x1_0000;
-
     fn edit(duration: u64, media_time: i64) -> Edit {
-        Edit { duration, media_time, rate: RATE }
+        Edit::new(duration, media_time)
     }
 
     #[test]
@@ -112,7 +114,7 @@ mod tests {
         assert!(
             Timeline::new(&[edit(1000, 0), edit(1000, -1), edit(1000, 48_000)], 1000, 48_000, 0, 1).edited
         );
-        let slow = Edit { rate: RATE / 2, ..edit(1000, 0) };
+        let slow = Edit { rate: NORMAL_SPEED / 2, ..edit(1000, 0) };
         assert!(Timeline::new(&[slow], 1000, 48_000, 0, 48_000).edited);
         assert!(Timeline::new(&[edit(5000, 0)], 1000, 48_000, 0, 480_000).end_trimmed);
     }

@@ -19,6 +19,9 @@ pub(crate) const UPRIGHT: [u8; 36] = {
     matrix
 };
 
+/// The `rate` of an edit that plays as it is.
+pub(crate) const NORMAL_SPEED: i32 = 0x1_0000;
+
 /// One entry of `elst`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edit {
@@ -28,6 +31,13 @@ pub(crate) struct Edit {
     pub(crate) media_time: i64,
     /// 16.16 fixed point.
     pub(crate) rate: i32,
+}
+
+impl Edit {
+    /// At normal speed.
+    pub(crate) fn new(duration: u64, media_time: i64) -> Edit {
+        Edit { duration, media_time, rate: NORMAL_SPEED }
+    }
 }
 
 /// `mvhd` and what people wrote into `udta` and `meta`.
@@ -93,6 +103,8 @@ pub(crate) struct FragmentStats {
     pub(crate) bytes: u64,
     pub(crate) duration: u64,
     pub(crate) least_offset: i32,
+    /// A fragment begins a second or more before the one before it ends.
+    pub(crate) goes_back: bool,
     /// The first sample's duration, how many samples have the same, and how many have been counted.
     first_duration: u32,
     alike: u64,
@@ -151,7 +163,10 @@ pub(crate) struct SourceTrack {
     pub(crate) tables: Tables,
     pub(crate) table_duration: u64,
     pub(crate) table_bytes: u64,
+    pub(crate) table_syncs: u64,
     pub(crate) least_offset: i32,
+    /// Media time at which the last sample is no longer shown: later than decode times end, by the reorder delay.
+    pub(crate) shown_until: u64,
     pub(crate) fragments: FragmentStats,
 }
 
@@ -182,7 +197,9 @@ impl Default for SourceTrack {
             tables: Tables::default(),
             table_duration: 0,
             table_bytes: 0,
+            table_syncs: 0,
             least_offset: 0,
+            shown_until: 0,
             fragments: FragmentStats::default(),
         }
     }
@@ -326,8 +343,7 @@ impl SourceTrack {
     }
 
     pub(crate) fn sync_samples(&self) -> u64 {
-        let in_tables = self.tables.sizes.count();
-        self.fragments.syncs + self.tables.syncs.map_or(in_tables, |table| table.count.min(in_tables))
+        self.table_syncs.saturating_add(self.fragments.syncs)
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use gloaming_media::{Demuxer, Extent, MediaError, Movie, Plan, PlanOptions, Planner};
+use gloaming_media::{Demuxer, Extent, MediaError, Movie, Plan, PlanOptions, Planner, mp4_out::Mp4Writer};
 use proptest::prelude::*;
 
 fn put_box(out: &mut Vec<u8>, kind: &[u8; 4], body: &[u8]) {
@@ -123,6 +123,20 @@ fn remux(data: &[u8], options: PlanOptions) -> Result<Vec<u8>, MediaError> {
     }
 }
 
+/// The only track, cut and joined again into a progressive file.
+fn join(data: &[u8], options: PlanOptions) -> Result<Vec<u8>, MediaError> {
+    let movie = demux(data)?;
+    let (init, header) = (movie.tracks()[0].init.clone(), movie.source_header().to_vec());
+    let mut writer = Mp4Writer::new(&[&init], movie.tracks()[0].bytes)?.with_source_header(&header)?;
+    let mut out = writer.begin();
+    let segments = remux(data, options)?;
+    for range in writer.segment(0, &segments[init.len()..])? {
+        out.extend_from_slice(&segments[init.len()..][range]);
+    }
+    out.extend(writer.finish()?);
+    Ok(out)
+}
+
 fn samples(count: u32) -> Vec<Sample> {
     (0..count)
         .map(|n| Sample {
@@ -169,7 +183,27 @@ fn samples_outside_of_the_file_are_noticed() {
     let mut data = file(&samples(4), 4);
     let stco = data.windows(4).rposition(|kind| kind == b"stco").unwrap();
     data[stco + 12..stco + 16].copy_from_slice(&u32::MAX.to_be_bytes());
-    assert!(matches!(remux(&data, PlanOptions::default()), Err(MediaError::Truncated { .. })));
+    assert!(matches!(demux(&data), Err(MediaError::Truncated { .. })), "before anything is made of it");
+}
+
+#[test]
+fn a_compressed_header_is_refused() {
+    let moov = boxed(b"moov", &boxed(b"cmov", &[7; 40]));
+    let data = [boxed(b"ftyp", b"qt  \0\0\0\0qt  "), boxed(b"mdat", &[7; 100]), moov].concat();
+    let error = demux(&data).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "this file uses a compressed QuickTime header, which cannot be read; export it again as a self-contained MP4"
+    );
+}
+
+#[test]
+fn samples_too_large_to_seal_are_found_at_once() {
+    // More than the file holds as well, but that is not what one could do something about.
+    let mut data = file(&samples(4), 4);
+    let stsz = data.windows(4).rposition(|kind| kind == b"stsz").unwrap();
+    data[stsz + 16..stsz + 20].copy_from_slice(&(65_u32 << 20).to_be_bytes());
+    assert!(matches!(demux(&data), Err(MediaError::SampleTooLarge { bytes: 68_157_440, .. })));
 }
 
 #[test]
@@ -204,11 +238,11 @@ fn only_the_asked_range_is_taken() {
 }
 
 fn any_sample() -> impl Strategy<Value = Sample> {
-    (0_u32..2000, 1_u32..900, 0_u32..100, any::<bool>(), any::<u8>()).prop_map(
+    (0_u32..2000, 1_u32..900, -50_i32..100, any::<bool>(), any::<u8>()).prop_map(
         |(size, duration, offset, sync, fill)| Sample {
             size,
             duration,
-            offset,
+            offset: offset as u32,
             sync,
             payload: vec![fill; size as usize],
         },
@@ -230,6 +264,11 @@ proptest! {
         let once = remux(&data, options).unwrap();
         let twice = remux(&once, options).unwrap();
         prop_assert_eq!(&once[demux(&data).unwrap().tracks()[0].init.len()..], &twice[demux(&once).unwrap().tracks()[0].init.len()..]);
+
+        // And neither does joining them: what is joined is cut the same.
+        let joined = join(&data, options).unwrap();
+        let again = remux(&joined, options).unwrap();
+        prop_assert_eq!(&once[demux(&data).unwrap().tracks()[0].init.len()..], &again[demux(&joined).unwrap().tracks()[0].init.len()..]);
 
         let payload: Vec<u8> = samples.iter().flat_map(|sample| sample.payload.iter().copied()).collect();
         let mut found = Vec::new();

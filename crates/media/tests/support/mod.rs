@@ -8,6 +8,9 @@
     reason = "test support: each test uses a part of it, and may panic"
 )]
 
+pub mod boxes;
+pub mod films;
+
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
@@ -17,7 +20,8 @@ use std::{
 };
 
 use gloaming_media::{
-    Demuxer, Extent, Fragment, MediaError, Movie, Piece, Plan, PlanOptions, Planner, mp4_out::Mp4Writer,
+    Demuxer, Extent, Fragment, MediaError, Movie, Piece, Plan, PlanOptions, Planner, TrackInfo, TrackKind,
+    mp4_out::{self, Mp4Writer, Stretch},
 };
 
 /// Whether ffmpeg is here. Without it tests are skipped aloud, except in CI, where that is a failure.
@@ -133,52 +137,95 @@ pub fn stream_hash(path: &Path, stream: usize, before: &[&str]) -> String {
     text.rsplit_once('=').unwrap().1.trim().to_owned()
 }
 
-/// (dts, pts, duration, size, hash) of each packet of one stream, after its time base.
-pub fn frames(path: &Path, stream: usize, before: &[&str]) -> Vec<Vec<String>> {
-    let map = format!("0:{stream}");
-    let path = path.to_str().unwrap();
-    let args = [
-        before,
-        &["-copyts", "-i", path, "-map", &map, "-c", "copy", "-f", "framehash", "-hash", "md5", "-"],
-    ]
-    .concat();
-    ffmpeg(&args)
-        .lines()
-        .filter(|line| !line.starts_with('#') || line.starts_with("#tb"))
-        .map(|line| line.split(',').skip(1).take(5).map(|cell| cell.trim().to_owned()).collect::<Vec<_>>())
-        .map(|row| if row.is_empty() { vec!["tb".to_owned()] } else { row })
-        .collect()
+/// (dts, pts, duration, size, hash) of a packet.
+pub type Row = [String; 5];
+
+/// A stream's time base, and its packets.
+#[derive(Debug)]
+pub struct Frames {
+    pub time_base: String,
+    pub rows: Vec<Row>,
 }
 
-/// The same rows on a timeline that begins with the first decode time.
-pub fn from_zero(mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
-    let number = |cell: &String| cell.parse::<i64>().ok();
-    let first = rows.iter().find_map(|row| row.first().and_then(number)).unwrap();
-    for row in &mut rows {
-        for cell in row.iter_mut().take(2) {
-            if let Some(time) = number(cell) {
-                *cell = (time - first).to_string();
-            }
+/// The packets of every stream.
+pub fn frames(path: &Path, before: &[&str]) -> Vec<Frames> {
+    let path = path.to_str().unwrap();
+    let args =
+        [before, &["-copyts", "-i", path, "-map", "0", "-c", "copy", "-f", "framehash", "-hash", "md5", "-"]]
+            .concat();
+    let mut streams: Vec<Frames> = Vec::new();
+    for line in ffmpeg(&args).lines() {
+        if let Some((_, time_base)) = line.strip_prefix("#tb ").and_then(|rest| rest.split_once(": ")) {
+            streams.push(Frames { time_base: time_base.to_owned(), rows: Vec::new() });
+        }
+        if !line.starts_with('#') {
+            let cells: Vec<String> = line.split(',').map(|cell| cell.trim().to_owned()).collect();
+            let stream: usize = cells[0].parse().unwrap();
+            streams[stream].rows.push(cells[1..6].to_vec().try_into().unwrap());
         }
     }
-    rows
+    streams
 }
 
-/// Frame rows must be equal, except for durations in three places: of the last packet, which ffmpeg trims by the edit
-/// list in a progressive file only; in a `progressive` file of a packet before a gap, which lasts to the gap's end; and
-/// in fragments where ffmpeg (in its own files as well) says 0 for codecs without a fixed frame size.
-pub fn assert_same_frames(name: &str, source: &[Vec<String>], output: &[Vec<String>], progressive: bool) {
-    assert_eq!(source.len(), output.len(), "{name}: number of packets");
-    let dts = |row: Option<&Vec<String>>| row?.first()?.parse::<i64>().ok();
-    for (number, (a, b)) in source.iter().zip(output).enumerate() {
-        let last = number + 1 == source.len();
-        let to_next =
-            dts(output.get(number + 1)).zip(dts(Some(b))).map(|(next, this)| (next - this).to_string());
-        let stretched = progressive && to_next.is_some() && b.get(2) == to_next.as_ref();
-        let unsaid = !progressive && b.get(2).is_some_and(|duration| duration == "0");
-        let excused = last || stretched || unsaid;
-        let same = a == b || (excused && [0, 1, 3, 4].iter().all(|&cell| a.get(cell) == b.get(cell)));
-        assert!(same, "{name}: packet {number} differs\nsource {a:?}\noutput {b:?}");
+fn number(cell: &str) -> i64 {
+    cell.parse().unwrap()
+}
+
+/// (first decode time, last one's end, bytes) of each stretch of packets without a gap.
+fn stretches(rows: &[Row]) -> Vec<(i64, i64, i64)> {
+    let mut out: Vec<(i64, i64, i64)> = Vec::new();
+    for [dts, _, duration, size, _] in rows {
+        let (dts, duration, size) = (number(dts), number(duration), number(size));
+        match out.last_mut() {
+            Some((_, end, bytes)) if *end == dts => (*end, *bytes) = (dts + duration, *bytes + size),
+            _ => out.push((dts, dts + duration, size)),
+        }
+    }
+    out
+}
+
+/// What is compared with a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    Progressive {
+        /// The source is fragmented, so that it may have gaps.
+        gaps: bool,
+    },
+    Fragments,
+}
+
+/// Packets must be equal, but for a few durations:
+///
+/// * of a stream's last packet, where it is sound, or where one of the files is fragmented: ffmpeg trims it by the edit
+///   list in progressive files only;
+/// * in a progressive file, of a packet before a gap of a fragmented source: a sample table has no gaps, so the packet
+///   lasts to the gap's end;
+/// * in fragments, where ffmpeg says 0: it does not look at what they say, and knows only some codecs' durations. What
+///   they do say is in the progressive file, which is made of them.
+///
+/// `late`: how much later the source's times are.
+pub fn assert_same_frames(
+    name: &str,
+    source: &Frames,
+    output: &Frames,
+    is_sound: bool,
+    kind: Output,
+    late: i64,
+) {
+    assert_eq!(source.time_base, output.time_base, "{name}");
+    assert_eq!(source.rows.len(), output.rows.len(), "{name}: number of packets");
+    for (position, (a, b)) in source.rows.iter().zip(&output.rows).enumerate() {
+        let next = output.rows.get(position + 1).map(|next| number(&next[0]) - number(&b[0]));
+        let duration = number(&b[2]);
+        let excused = match (kind, next) {
+            (Output::Progressive { gaps }, None) => is_sound || gaps,
+            (Output::Progressive { gaps }, Some(next)) => gaps && duration == next,
+            (Output::Fragments, None) => true,
+            (Output::Fragments, Some(_)) => duration == 0,
+        };
+        let times = |row: &Row, late: i64| [number(&row[0]) - late, number(&row[1]) - late];
+        let same = times(a, late) == times(b, 0) && a[3..] == b[3..] && (a[2] == b[2] || excused);
+        assert!(same, "{name}: packet {position} differs\nsource {a:?}\noutput {b:?}");
     }
 }
 
@@ -256,4 +303,97 @@ pub fn write_tracks(dir: &Scratch, movie: &Movie, fragments: &[(Fragment, Vec<u8
         paths.push(path);
     }
     paths
+}
+
+/// Makes ffmpeg show the packets that an edit list hides, too. We keep them.
+pub const WHOLE: &[&str] = &["-advanced_editlist", "0"];
+
+/// `sidx` of the merged file, so that what it says is seen by ffmpeg too.
+fn seek_index(movie: &Movie, fragments: &[(Fragment, Vec<u8>)]) -> Vec<u8> {
+    let main = movie.tracks().iter().position(|track| track.kind == TrackKind::Video).unwrap_or(0);
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for (fragment, _) in fragments {
+        let begins = fragment.track == main && fragment.number == 0;
+        if stretches.is_empty() || (begins && fragment.segment > 0) {
+            stretches.push(Stretch { len: 0, duration: 0, independent: fragment.independent });
+        }
+        let stretch = stretches.last_mut().unwrap();
+        stretch.len += fragment.len;
+        stretch.duration += if fragment.track == main { fragment.duration } else { 0 };
+    }
+    let start = fragments.iter().find(|(fragment, _)| fragment.track == main).unwrap().0.start;
+    let timescale = movie.tracks()[main].timescale.get();
+    mp4_out::segment_index(main, timescale, start, &stretches).unwrap()
+}
+
+/// Takes a file through the engine both ways, and compares.
+pub fn check_file(name: &str, dir: &Scratch, source: &Path, reading: &[&str]) -> Movie {
+    check_file_late(name, dir, source, reading, &|_, _| 0)
+}
+
+/// The same for a file that ffmpeg shows this much later than what is made of it, be that progressive or not.
+pub fn check_file_late(
+    name: &str,
+    dir: &Scratch,
+    source: &Path,
+    reading: &[&str],
+    late: &dyn Fn(&TrackInfo, bool) -> i64,
+) -> Movie {
+    let movie = demux(source).unwrap();
+    let fragments = plan(source, movie.clone(), PlanOptions::default()).unwrap();
+    let single = write_tracks(dir, &movie, &fragments);
+
+    let inits: Vec<&[u8]> = movie.tracks().iter().map(|track| &track.init[..]).collect();
+    let merged = dir.path("merged.mp4");
+    let mut bytes = mp4_out::merge_inits(&inits).unwrap();
+    bytes.extend(seek_index(&movie, &fragments));
+    bytes.extend(fragments.iter().flat_map(|(_, bytes)| bytes.iter()));
+    std::fs::write(&merged, bytes).unwrap();
+
+    let progressive = dir.path("progressive.mp4");
+    write_progressive(&progressive, &movie, &fragments);
+
+    let gaps = movie.format() == "Fragmented MP4";
+    let read = |path: &Path| frames(path, reading);
+    let (before, in_merged, in_progressive) = (read(source), read(&merged), read(&progressive));
+    let said = decode_warnings(source);
+    assert!(before.len() <= single.len(), "{name}: {} streams", before.len());
+    for (number, path) in single.iter().enumerate() {
+        let track = &movie.tracks()[number];
+        let alone = read(path);
+        // ffmpeg makes packets of PCM chunk by chunk, and where chunks end is for the writer to choose.
+        let pcm = track.kind == TrackKind::Audio && name.starts_with("pcm");
+        let payload = pcm.then(|| stream_hash(source, number, reading));
+        for (what, path, frames, stream, kind) in [
+            ("segments", path, &alone, 0, Output::Fragments),
+            ("merged", &merged, &in_merged, number, Output::Fragments),
+            ("mp4", &progressive, &in_progressive, number, Output::Progressive { gaps }),
+        ] {
+            let name = format!("{name}, {what}, track {number}");
+            if let Some(payload) = &payload {
+                assert_eq!(*payload, stream_hash(path, stream, reading), "{name}: payload");
+                assert_eq!(stretches(&before[number].rows), stretches(&frames[stream].rows), "{name}");
+            } else {
+                let is_sound = track.kind == TrackKind::Audio;
+                let late = late(track, kind != Output::Fragments);
+                assert_same_frames(&name, &before[number], &frames[stream], is_sound, kind, late);
+            }
+        }
+        let of_track = if single.len() == 1 { said.clone() } else { decode_warnings_of(source, number) };
+        assert_eq!(decode_warnings(path), of_track, "{name}: track {number}");
+    }
+    for path in [&merged, &progressive] {
+        assert_eq!(decode_warnings(path), said, "{name}: {}", path.display());
+    }
+
+    // What we wrote is a file like any other.
+    for path in [&merged, &progressive] {
+        let again = demux(path).unwrap();
+        let counted = |movie: &Movie| {
+            let of = |t: &TrackInfo| (t.samples, t.bytes, t.sync_samples, t.codec.clone());
+            movie.tracks().iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(counted(&again), counted(&movie), "{name}: {}", path.display());
+    }
+    movie
 }
