@@ -1,7 +1,8 @@
 //! HLS playlists of a stored video (RFC 8216 and its successor's fMP4; version 7).
 //!
 //! The master playlist has one variant for each kind of sound beside the default picture: several pictures in one
-//! file are several scenes or cameras, and HLS would take them for qualities of the same one. DASH names them all.
+//! file are several scenes or cameras, and HLS would take them for qualities of the same one. DASH names them all, and
+//! each has a playlist of its own.
 
 use std::fmt::Write;
 

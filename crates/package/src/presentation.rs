@@ -71,8 +71,12 @@ impl Playable<'_> {
 
     /// Whether playback can begin at every segment.
     pub(crate) fn independent(&self) -> bool {
-        (0..self.table.segment_count())
-            .all(|number| self.table.time(number).is_some_and(|(.., independent)| independent))
+        (0..self.table.segment_count()).all(|number| self.begins_at(number))
+    }
+
+    /// Whether playback can begin at this segment.
+    pub(crate) fn begins_at(&self, segment: u32) -> bool {
+        self.table.time(segment).is_some_and(|(.., independent)| independent)
     }
 
     /// Bits per second of the segment that needs most of them; at least 1, because a manifest must say something.

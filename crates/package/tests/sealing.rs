@@ -309,6 +309,34 @@ fn freeze_an_index() {
 }
 
 #[test]
+fn the_virtual_file_says_where_playback_can_begin() {
+    let (store, index) = seal(options());
+    let file = VirtualMp4::new(&index).unwrap();
+    let header = file.header();
+    let sidx = header.windows(4).position(|kind| kind == b"sidx").unwrap() - 4;
+    let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap());
+    assert_eq!(sidx + word(sidx) as usize, header.len(), "it is the last of the header");
+    let (track, count) = (word(sidx + 12) as u16 - 1, word(sidx + 36));
+    assert_eq!(index.track(track).unwrap().kind, Kind::Video);
+    assert_eq!(count, index.segment_count(track));
+    let mut at = header.len() as u64;
+    for segment in 0..count {
+        let entry = sidx + 40 + segment as usize * 12;
+        let VirtualPart::Segment { track: of, segment: found, range } =
+            file.parts(at..u64::MAX).next().unwrap()
+        else {
+            panic!("no segment at {at}")
+        };
+        assert_eq!(range.start, 0, "a stretch begins where a segment does");
+        assert!(segment == 0 || (of, found) == (track, segment), "{segment}: {of}, {found}");
+        assert_eq!(word(entry + 8), 1 << 31, "it begins with a key frame");
+        at += u64::from(word(entry));
+    }
+    assert_eq!(at, file.len());
+    assert!(store.segment(&index, track, 0).is_ok());
+}
+
+#[test]
 fn a_range_of_the_virtual_file_is_that_range_of_the_whole() {
     let (store, index) = seal(options());
     let file = VirtualMp4::new(&index).unwrap();
