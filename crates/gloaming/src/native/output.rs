@@ -41,7 +41,7 @@ impl NewFile {
         }
         file.as_file().sync_all().map_err(|error| failed(&error))?;
         file.persist_noclobber(&path).map_err(|error| failed(&error.error))?;
-        Ok(())
+        sync_name(&path).map_err(|error| failed(&error))
     }
 }
 
@@ -84,6 +84,19 @@ impl NewDir {
         let _ = self.dir.keep();
         Ok(())
     }
+
+    /// Like [`keep`](NewDir::keep), after everything directly inside has reached the disk, and until the name has:
+    /// whoever is told that it is there may delete what it was made of.
+    pub(crate) fn keep_for_good(self) -> Result<(), Failure> {
+        let path = self.path.clone();
+        let synced = fs::read_dir(self.dir.path()).and_then(|mut entries| {
+            entries.try_for_each(|entry| fs::File::open(entry?.path())?.sync_all())?;
+            fs::File::open(self.dir.path())?.sync_all()
+        });
+        synced.map_err(|error| Failure::file(&path, &error))?;
+        self.keep()?;
+        sync_name(&path).map_err(|error| Failure::file(&path, &error))
+    }
 }
 
 /// Says so early where an output exists; the moment it is kept, it is asked again.
@@ -93,6 +106,11 @@ pub(crate) fn refuse_existing(path: &Path) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::file(path, &error)),
     }
+}
+
+/// Until this has returned, a power cut may take back that there is something of that name.
+fn sync_name(path: &Path) -> io::Result<()> {
+    fs::File::open(parent(path))?.sync_all()
 }
 
 fn parent(path: &Path) -> &Path {

@@ -85,7 +85,7 @@ impl Run for Seal {
         key.write(b"\n")?;
         // The key first: a folder without one would be lost, a key without a folder harms nobody.
         key.keep(true)?;
-        dir.keep()?;
+        dir.keep_for_good()?;
         progress.finish_and_clear();
 
         let report = Sealed {
