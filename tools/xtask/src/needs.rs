@@ -60,7 +60,7 @@ pub(crate) const FFMPEG: Need = Need {
 };
 
 pub(crate) const PYTHON: Need = Need {
-    name: "Python with pip (it brings SeaweedFS)",
+    name: "Python with pip (it brings SeaweedFS and a few real films)",
     there: || place::output("python3", &["-m", "pip", "--version"]).is_some(),
     apt: &["python3", "python3-pip"],
     dnf: &["python3", "python3-pip"],

@@ -104,6 +104,7 @@ pub(crate) fn test(areas: &[String]) -> Result<ExitCode> {
 fn rust(report: &mut Report) -> Result<()> {
     // The media tests make their films with ffmpeg; without it they could not show anything.
     needs::bring(&[&needs::C_COMPILER, &needs::FFMPEG])?;
+    needs::try_to_bring(&PYTHON);
     let weed = seaweedfs();
     report.stage("rust", |_| {
         let mut tests = cargo();
