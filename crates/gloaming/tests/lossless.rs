@@ -54,12 +54,17 @@ const FILES: &[(&str, &str)] = &[
 /// Each goes in once and comes out in every way: as the same packets, and as exports that ffmpeg has nothing to say
 /// about, of timestamps or anything else.
 fn check(work: &Work, name: &str) {
-    let fragmented = work.run(&["probe", "in.mp4", "--json"]).succeeds().contains("Fragmented MP4");
+    let probe = work.run(&["probe", "in.mp4", "--json"]).succeeds();
+    let fragmented = probe.contains("Fragmented MP4");
     work.run(&["seal", "in.mp4", "--to", "sealed"]).succeeds();
     work.run(&["open", "sealed", "--key", "sealed.key", "--mp4", "out.mp4"]).succeeds();
     work.assert_same_packets(name, "in.mp4", "out.mp4", fragmented);
-    // A few real films have codecs that ffmpeg does not know, and one makes it complain.
+    // Of the real films some have codecs that ffmpeg does not know or complains about, and one is a sequence of images,
+    // which no manifest names.
     let Some(before) = work.decode("in.mp4") else { return };
+    if !["video", "audio"].iter().any(|kind| probe.contains(&format!("\"kind\": \"{kind}\""))) {
+        return;
+    }
     for (option, manifest) in [("--hls", "master.m3u8"), ("--dash", "manifest.mpd")] {
         let folder = &option[2..];
         work.run(&["open", "sealed", "--key", "sealed.key", option, folder]).succeeds();

@@ -63,6 +63,8 @@ struct OutTrack {
     syncs: Vec<(u32, u32)>,
     first_dts: u64,
     end: u64,
+    /// Decode time, plus offset, at which the last sample is no longer shown: later than `end`, by the reorder delay.
+    shown_until: u64,
 }
 
 #[derive(Debug)]
@@ -424,6 +426,7 @@ impl OutTrack {
             }
         }
         self.samples += run.count;
+        self.shown_until = self.shown_until.max(run.shown_until());
         self.end = run.dts.saturating_add(run.count.saturating_mul(u64::from(run.duration)));
         Ok(())
     }
@@ -460,8 +463,7 @@ impl OutTrack {
     /// How long it is shown, late start included, on the movie's clock. Rounded up, for a reader that hides what lies
     /// after the end would hide the last sample otherwise.
     fn presented(&self, timescale: u32) -> u64 {
-        let shown = self.media_duration().saturating_sub(self.media_time).saturating_add(self.first_dts);
-        rescale_up(shown, timescale, self.timescale)
+        rescale_up(self.shown_until.saturating_sub(self.media_time), timescale, self.timescale)
     }
 
     /// The source's own edits, as they apply to what is written here; `source`: the clock of their durations. `None`
@@ -507,8 +509,8 @@ impl OutTrack {
             return out;
         }
         let late = crate::timeline::rescale(self.first_dts, timescale, self.timescale);
-        let shown =
-            rescale_up(self.media_duration().saturating_sub(self.media_time), timescale, self.timescale);
+        let shown = self.shown_until.saturating_sub(self.first_dts).saturating_sub(self.media_time);
+        let shown = rescale_up(shown, timescale, self.timescale);
         boxed(&mut out, b"edts", |out| {
             let all = [Edit::new(late, -1), Edit::new(shown, self.media_time as i64)];
             write_elst(out, if self.first_dts > 0 { &all } else { &all[1..] });

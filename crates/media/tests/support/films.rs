@@ -148,7 +148,7 @@ pub const BROKEN: &[(&str, &str, &str, &str)] = &[
         "mp4-atom-0.17.0",
         "src/test/h264_encrypted_segment.mp4",
         "200f617fac431e48f3e728615b96fd8f33557e4de76f8016a012f090b52215c2",
-        "media_truncated",
+        "media_not_media",
     ),
     (
         "mp4-atom-0.17.0",
@@ -166,13 +166,13 @@ pub const BROKEN: &[(&str, &str, &str, &str)] = &[
         "mp4-atom-0.17.0",
         "src/test/image.avif",
         "108cff3e5157f10f18da08b40fb171d147975e827ff03b4bf9cfb52c9094c8b9",
-        "media_truncated",
+        "media_no_index",
     ),
     (
         "mp4-atom-0.17.0",
         "src/test/image.heif",
         "d8ff3b983eaa1fae3ce27e7f8ee1c1697f52491c1b2fd8585bdf01a49233de6f",
-        "media_truncated",
+        "media_no_index",
     ),
 ];
 
