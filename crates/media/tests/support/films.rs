@@ -13,7 +13,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
+
+use sha2::Digest;
 
 /// A film: the package it is in, its path there, and its SHA-256.
 type Film = (&'static str, &'static str, &'static str);
@@ -196,6 +199,8 @@ shiguredo_mp4 = \"=2026.5.0\"
 /// The folder that the packages are in, each in a folder of its own. `None`, said aloud, where they cannot be had; in
 /// CI that is a failure.
 pub fn folder(test: &str) -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("films-1");
     let found = if home.exists() { Ok(()) } else { fetch(&home) };
     if let Err(why) = found {
@@ -239,7 +244,7 @@ fn fetch(home: &Path) -> Result<(), String> {
     fs::remove_dir_all(new.join("vendor")).map_err(said)?;
     fs::remove_dir_all(new.join("wheel")).map_err(said)?;
     match fs::rename(&new, home) {
-        // Another test was quicker.
+        // Another test program was quicker.
         Err(_) if home.exists() => fs::remove_dir_all(&new).map_err(said),
         renamed => renamed.map_err(said),
     }
@@ -252,5 +257,3 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
     Err(format!("{command:?}: {}", String::from_utf8_lossy(&out.stderr).trim()))
 }
-
-use sha2::Digest;
