@@ -62,3 +62,16 @@ pub fn plant(film: &Path, text: &str, out: &Path) {
     let filter = format!("h264_metadata=sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+{text}");
     ffmpeg(&["-i", film.to_str().unwrap(), "-c", "copy", "-bsf:v", &filter], out);
 }
+
+/// One hash for each stream's packets: equal for equal media, whatever the container does.
+pub fn stream_hashes(film: &Path) -> Vec<String> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(film)
+        .args(["-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "streamhash", "-"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}: {}", film.display(), String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}

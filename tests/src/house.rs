@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use crate::ambush::Road;
 
-const PASSWORD: &str = "velvet harbour lantern quietly";
+/// The owner's.
+pub const PASSWORD: &str = "velvet harbour lantern quietly";
 
 /// A server, its data, and the way to it.
 pub struct House {
@@ -26,22 +27,37 @@ pub struct House {
     /// The way on which clients reach the server.
     pub road: Road,
     setup: String,
+    settings: Vec<(String, String)>,
 }
 
 impl House {
     /// A running server without an owner, its data in a folder of its own.
     pub fn open(binary: PathBuf) -> Self {
+        Self::open_with(binary, Vec::new())
+    }
+
+    /// The same, with variables of the server's environment.
+    pub fn open_with(binary: PathBuf, settings: Vec<(String, String)>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("server");
-        Self::open_at(binary, dir, data)
+        Self::build(binary, dir, data, settings)
     }
 
     /// The same, its data where it is said to be.
     pub fn open_at(binary: PathBuf, dir: tempfile::TempDir, data: PathBuf) -> Self {
+        Self::build(binary, dir, data, Vec::new())
+    }
+
+    fn build(
+        binary: PathBuf,
+        dir: tempfile::TempDir,
+        data: PathBuf,
+        settings: Vec<(String, String)>,
+    ) -> Self {
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let road = Road::open(listen);
         let mut house =
-            Self { binary, dir, data, listen, server: Arc::default(), road, setup: String::new() };
+            Self { binary, dir, data, listen, server: Arc::default(), road, setup: String::new(), settings };
         let printed = house.start();
         house.setup = loop {
             let line =
@@ -57,12 +73,14 @@ impl House {
     pub fn start(&self) -> mpsc::Receiver<String> {
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut child = Command::new(&self.binary)
+            .current_dir(self.dir.path())
             .arg("serve")
             .arg("--data")
             .arg(&self.data)
             .args(["--listen", &self.listen.to_string()])
             .args(["--public-url", &format!("http://{}", self.road.address)])
             .env("GLOAMING_LOG", "json")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -86,9 +104,30 @@ impl House {
         printed
     }
 
-    /// The server's process.
-    pub fn process(&self) -> u32 {
-        self.server.lock().unwrap().as_ref().expect("the server runs").id()
+    /// `gloaming admin`, with the server's own settings.
+    pub fn admin(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(["--json", "admin"])
+            .args(arguments)
+            .arg("--data")
+            .arg(&self.data)
+            .args(["--public-url", &format!("http://{}", self.road.address)])
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Where the owner's device keeps what it keeps.
+    pub fn profile(&self) -> PathBuf {
+        self.path("device/gloaming/default")
+    }
+
+    /// Ends the server as a crash would; what it had in memory.
+    #[cfg(target_os = "linux")]
+    pub fn crash(&self) -> Vec<u8> {
+        let mut server = self.server.lock().unwrap().take().expect("the server runs");
+        crate::search::crash(&mut server, self.dir.path())
     }
 
     /// What kills the server, without a chance to tidy up.
@@ -118,9 +157,11 @@ impl House {
         log.lines().skip(from).collect::<Vec<_>>().join("\n")
     }
 
-    /// Makes the owner, signed in.
-    pub fn move_in(&self) {
-        self.ok(&["account", "create", "--setup", &self.setup, "ada"]);
+    /// Makes the owner, signed in; the words of the recovery phrase.
+    pub fn move_in(&self) -> Vec<String> {
+        let told = self.ok(&["account", "create", "--setup", &self.setup, "ada"]);
+        let words = told["phrase"].as_array().unwrap();
+        words.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     }
 
     /// The client, as on the owner's device.
@@ -129,6 +170,7 @@ impl House {
         fs::create_dir_all(&state).unwrap();
         let mut command = Command::new(&self.binary);
         command
+            .current_dir(self.dir.path())
             .arg("--json")
             .args(arguments)
             .env_clear()

@@ -5,7 +5,9 @@
 //! | [`house`] | a server that can be killed and started again, and people with devices |
 //! | [`ambush`] | the way between client and server, on which one of them dies at a named moment |
 //! | [`film`] | small films, made by ffmpeg |
+//! | [`keys`] | every secret of an account and of a video |
 //! | [`search`] | finding bytes in files and in the memory of a process |
+//! | [`weed`] | an S3 store |
 //!
 //! The binary is `GLOAMING_BIN`, or what `./x build` left. Without one the tests skip aloud; with `CI=true` they fail.
 
@@ -19,7 +21,9 @@
 pub mod ambush;
 pub mod film;
 pub mod house;
+pub mod keys;
 pub mod search;
+pub mod weed;
 
 use std::{io::Write as _, path::PathBuf};
 

@@ -1,55 +1,89 @@
-//! What the server was never told is nowhere in what it keeps, logs or has in memory.
+//! What the server was never told is nowhere in what it keeps, logs or has in memory: neither what is in a film and in
+//! its names, nor any key that would open it.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader},
+};
 
 use gloaming_tests::{
     binary, film,
-    house::House,
-    search::{Marker, contains, files_with, memory},
+    house::{House, PASSWORD},
+    keys,
+    search::{Needle, Search, contains, crash, marker},
 };
 
-#[test]
-fn markers_in_film_title_and_file_name_never_reach_the_server() {
+#[tokio::test]
+async fn neither_markers_nor_keys_reach_the_server() {
     let Some(binary) = binary() else { return };
     let house = House::open(binary);
-    house.move_in();
+    let words = house.move_in();
     let [picture, title, name] =
-        ["picture", "title", "file"].map(|what| Marker::new(what, u64::from(std::process::id())));
+        ["picture", "title", "file"].map(|what| marker(what, u64::from(std::process::id())));
 
     let base = house.path("base.mp4");
     film::make(&base, 10, 800);
-    let film = house.path(&format!("{}.mp4", name.text));
-    film::plant(&base, &picture.text, &film);
+    let film = house.path(&format!("{name}.mp4"));
+    film::plant(&base, &picture, &film);
 
-    house.ok(&["upload", film.to_str().unwrap(), "--title", &title.text, "--playlist", &title.text]);
+    house.ok(&["upload", film.to_str().unwrap(), "--title", &title, "--playlist", &title]);
     let video = house.videos().remove(0);
     house.ok(&["verify", &video, "--against", film.to_str().unwrap()]);
-    assert_eq!(house.ok(&["show", &video])["title"], title.text.as_str());
-    let dump = memory(house.process()).unwrap();
+    assert_eq!(house.ok(&["show", &video])["title"], title.as_str());
+    // The password is used a second time, on another device.
+    let elsewhere = house.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let login =
+        house.client(&["account", "login", "ada"]).env("XDG_STATE_HOME", &elsewhere).output().unwrap();
+    assert!(login.status.success(), "{}", String::from_utf8_lossy(&login.stderr));
 
-    // The controls: the same search finds what is there to be found.
-    assert!(picture.is_in(&fs::read(&film).unwrap()), "the marker is in the film itself");
-    assert!(contains(&dump, b"/v1/videos/"), "the dump is the server's memory");
+    let markers = [("picture", &picture), ("title", &title), ("file", &name)]
+        .map(|(what, text)| Needle::text(what, text));
+    let known = keys::known(PASSWORD, &words);
+    let held = keys::held(&house.profile(), &format!("http://{}", house.road.address), &video).await;
+    assert!(held.len() >= 15, "{}", held.len());
+    let search = Search::new(markers.iter().chain(&known).chain(&held));
+
+    // First control: whatever the shape, what lies beside the server's files is found, all of it.
     let control = house.data().join("control");
     fs::create_dir(&control).unwrap();
     fs::copy(&film, control.join("unsealed.mp4")).unwrap();
-    fs::write(control.join("title"), &title.text).unwrap();
-    fs::write(control.join(&name.text), "").unwrap();
-    for marker in [&picture, &title, &name] {
-        let found = files_with(marker, house.data());
-        assert_eq!(found.len(), 1, "{}: {found:?}", marker.text);
-        assert!(found[0].starts_with(&control));
+    fs::write(control.join("title"), &title).unwrap();
+    fs::write(control.join(&name), "").unwrap();
+    let both: Vec<&Needle> = known.iter().chain(&held).collect();
+    for (at, needle) in both.iter().enumerate() {
+        fs::write(control.join(format!("key-{at}")), needle.disguised(at)).unwrap();
     }
+    let found = search.found_below(house.data());
+    assert_eq!(found.iter().map(|(what, _)| *what).collect::<BTreeSet<_>>(), search.all());
+    assert!(found.iter().all(|(_, path)| path.starts_with(&control)), "{found:?}");
     fs::remove_dir_all(&control).unwrap();
 
-    let log = fs::read(house.log()).unwrap();
-    assert!(contains(&log, b"{"), "there is a log");
-    assert!(house.data().join("gloaming.db").exists(), "there is a database");
-    for marker in [&picture, &title, &name] {
-        assert_eq!(files_with(marker, house.data()), Vec::<PathBuf>::new(), "{}", marker.text);
-        assert!(!marker.is_in(&log), "{} in the log", marker.text);
-        assert!(!marker.is_in(&dump), "{} in the server's memory", marker.text);
+    // Second control: a client that plays has the keys in memory, and its dump shows them.
+    let mut player = house.client(&["play", &video]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(player.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let dump = crash(&mut player, &house.path(""));
+    let in_client = search.found_in(&dump);
+    for expected in ["the password", "the grant share", "title"] {
+        assert!(
+            in_client.contains(expected),
+            "{expected} is in the client's memory, which has {in_client:?}"
+        );
     }
+    assert!(in_client.iter().any(|what| what.starts_with("keyring/content")), "{in_client:?}");
+
+    let wal = house.data().join("gloaming.db-wal");
+    assert!(fs::metadata(&wal).unwrap().len() > 0, "there is a write-ahead log");
+    assert_eq!(search.found_below(house.data()), BTreeSet::new());
+    let dump = house.crash();
+    assert!(contains(&dump, b"/v1/videos/"), "the dump is the server's memory");
+    assert_eq!(search.found_in(&dump), BTreeSet::new(), "in the server's memory");
+    let log = fs::read(house.log()).unwrap();
+    assert!(contains(&log, b"/v1/keyring"), "there is a log");
+    assert_eq!(search.found_in(&log), BTreeSet::new(), "in the log");
+    assert_eq!(search.found_below(house.data()), BTreeSet::new());
 }

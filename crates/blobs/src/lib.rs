@@ -230,3 +230,25 @@ fn system_clock() -> UnixMillis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = S3Config {
+            endpoint: "https://s3.example".parse().unwrap(),
+            region: "r".into(),
+            bucket: "b".into(),
+            prefix: "p/".into(),
+            access_key: "the access key".into(),
+            secret_key: "the secret key".into(),
+            path_style: false,
+        };
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("secret key") && !printed.contains("access key"), "{printed}");
+    }
+}

