@@ -123,6 +123,7 @@ impl Weed {
     pub fn config(&self) -> S3Config {
         S3Config {
             endpoint: self.origin().parse().unwrap(),
+            public_endpoint: None,
             region: "us-east-1".into(),
             bucket: "blobs".into(),
             prefix: String::new(),

@@ -36,7 +36,36 @@ async fn an_s3_store_does_what_a_disk_does() {
         urls_serve_their_own_purpose_only(&http, &blobs).await;
     }
     a_page_of_the_allowed_origin_may_reach_the_store(&http, &weed).await;
+    clients_may_know_the_store_by_another_address(&http, &weed).await;
+    a_clock_that_is_an_hour_off_is_named(&weed).await;
     wrong_keys_are_refused_and_a_dead_store_is_unavailable(&weed).await;
+}
+
+async fn clients_may_know_the_store_by_another_address(http: &Client, weed: &Weed) {
+    let public = weed.origin().replace("127.0.0.1", "localhost");
+    let config = S3Config { public_endpoint: Some(public.parse().unwrap()), ..weed.config() };
+    let blobs = Blobs::open(BlobConfig::S3(config)).unwrap();
+    assert_eq!(blobs.store_origins(), [public.clone()]);
+    assert!(blobs.sign_put(object(5), 4, now()).url.starts_with(&public));
+    assert_eq!(put(http, &blobs, object(5), 4, b"abcd".to_vec()).await, StatusCode::OK);
+    assert_eq!(blobs.stored_length(object(5)).await.unwrap(), Some(4), "by the server's own address");
+    let url = blobs.sign_get(object(5), 4, now()).url;
+    assert!(url.starts_with(&public));
+    assert_eq!(http.get(url).send().await.unwrap().bytes().await.unwrap(), "abcd");
+    blobs.delete(object(5)).await.unwrap();
+}
+
+async fn a_clock_that_is_an_hour_off_is_named(weed: &Weed) {
+    for apart in [3_600_000, -3_600_000] {
+        let clock = move || UnixMillis(now().0.checked_add_signed(apart).unwrap());
+        let blobs = weed.blobs("").with_clock(std::sync::Arc::new(clock));
+        match blobs.stored_length(object(1)).await {
+            Err(error @ BlobError::Clock { minutes: 59..=60 }) => {
+                assert!(error.to_string().contains("clock"))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 async fn objects_are_written_once_read_by_range_and_deleted(http: &Client, blobs: &Blobs) {

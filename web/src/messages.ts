@@ -426,6 +426,8 @@ export const m = {
   alarm: {
     rollback: "The server shows an older state of your library than this device has seen.",
     fork: "The server shows a different history of your library than your devices have seen.",
+    unreadable: "Part of your library did not pass its integrity check, or is kept back by the server. It is not shown; the rest is.",
+    too_new: "Part of your library was written by a newer version of Gloaming and is not shown; the rest is. Reload this page to update it.",
     next: "Nothing here was changed. A restored backup can be the reason. Ask whoever runs the server, and compare with another device before you go on.",
     title: "Look at this first",
     seen: "I have seen this",

@@ -17,8 +17,9 @@
 //! | `POST /v1/recovery/finish` | [`RecoveryFinish`] → [`SessionOpened`] |
 //! | `POST /v1/invites`, `GET /v1/invites`, `DELETE /v1/invites/{id}` | [`InviteRequest`] → [`Invite`]; [`InviteList`]; 204 |
 
-use gloaming_ids::{AccountId, InviteId, SessionId, UnixMillis};
+use gloaming_ids::{AccountId, Context, InviteId, SessionId, UnixMillis};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{Bytes, keyring::SealedKeyring};
 
@@ -222,8 +223,23 @@ pub struct PasswordFinish {
     pub upload: Bytes,
     /// How the new password was stretched.
     pub stretching: Stretching,
-    /// The account key wrapped under the new password.
+    /// The account key wrapped under the new password: the version after the one that was read, or `version_conflict`.
     pub password_wrap: Bytes,
+}
+
+impl PasswordFinish {
+    /// What the recovery key signs of it, so that nobody on the way can put a password of their own in its place:
+    /// SHA-256 of `"gloaming/v1/new-password"`, upload, stretching and wrap.
+    pub fn digest(&self) -> [u8; 32] {
+        let Stretching { memory_kib, passes, lanes } = self.stretching;
+        let all = Context::new("new-password")
+            .field(self.upload.as_ref())
+            .number(memory_kib)
+            .number(passes)
+            .number(lanes)
+            .field(self.password_wrap.as_ref());
+        Sha256::digest(all.as_bytes()).into()
+    }
 }
 
 /// Begins a recovery with the 24 words.
@@ -276,6 +292,8 @@ pub struct RecoveryFinish {
     pub attempt: Bytes,
     /// The new password's record and wrap.
     pub password: PasswordFinish,
+    /// Ed25519 over the recovery's second context: account, challenge, [`PasswordFinish::digest`].
+    pub signature: Bytes,
     /// What this device calls itself.
     pub device: String,
     /// A command line asks for the token.

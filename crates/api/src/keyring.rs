@@ -5,6 +5,10 @@
 //! | `GET /v1/keyring` | → [`SealedKeyring`] |
 //! | `PUT /v1/keyring` | [`KeyringUpdate`] → 204, or `version_conflict` |
 //!
+//! A wrap on the wire is `version(8, BE) ‖ what is sealed`; the version is bound into the seal. Writing a wrap is
+//! compare-and-swap too: the new one's version must be one more than that of the one it replaces ([`wrap_version`]), so a
+//! device with an old copy cannot put an old wrap, or one of an old key, in a new one's place.
+//!
 //! There is no route that makes a keyring where one is missing: that is an error for somebody to look at.
 
 use serde::{Deserialize, Serialize};
@@ -29,8 +33,13 @@ pub enum UnlockMethod {
 pub struct Wrap {
     /// Which way.
     pub method: UnlockMethod,
-    /// The sealed account key.
+    /// Its version, and the sealed account key.
     pub sealed: Bytes,
+}
+
+/// Which version of its method's wraps this is; none where it is too short to be a wrap.
+pub fn wrap_version(sealed: &[u8]) -> Option<u64> {
+    sealed.split_first_chunk().map(|(version, _)| u64::from_be_bytes(*version))
 }
 
 /// Keys that the server cannot open.

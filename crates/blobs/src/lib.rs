@@ -55,8 +55,10 @@ pub enum BlobConfig {
 /// An S3 bucket and how to reach it.
 #[derive(Clone)]
 pub struct S3Config {
-    /// `https://s3.eu-central-1.amazonaws.com`, say. Clients must be able to reach it under this name.
+    /// `https://s3.eu-central-1.amazonaws.com`, say: where the server reaches it.
     pub endpoint: Url,
+    /// Where clients reach it, if elsewhere: signed URLs name this host, and the store must see it as they do.
+    pub public_endpoint: Option<Url>,
     /// `eu-central-1`, say. Stores with a single region take anything, usually `us-east-1`.
     pub region: String,
     /// The bucket; it must exist.
@@ -75,6 +77,7 @@ impl std::fmt::Debug for S3Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("S3Config")
             .field("endpoint", &self.endpoint.as_str())
+            .field("public_endpoint", &self.public_endpoint.as_ref().map(Url::as_str))
             .field("region", &self.region)
             .field("bucket", &self.bucket)
             .field("prefix", &self.prefix)
@@ -111,6 +114,15 @@ pub enum BlobError {
     Refused {
         /// HTTP status.
         status: u16,
+    },
+    /// The store refuses, and its clock says another time than this machine's: what is signed by one of them is long over,
+    /// or not yet good, for the other.
+    #[error(
+        "the object store refuses: its clock and this server's are {minutes} minutes apart; set the one that is wrong"
+    )]
+    Clock {
+        /// How far.
+        minutes: u64,
     },
     /// The configuration cannot be right.
     #[error("object store configuration: {reason}")]

@@ -3,6 +3,7 @@
 //! * `PUT` is signed with `content-length` (a browser sets it from the body, nobody can choose it) and
 //!   `if-none-match: *`, so a URL writes one object of one length, once. Stores must know `If-None-Match` on `PUT`:
 //!   Amazon since 2024, SeaweedFS since 4.
+//! * Clients may reach the store under another address than the server does: what they get is signed for that one.
 //! * URLs are quantised: the same for ten minutes, so that a cache in front of the store can know them again.
 
 use std::{error::Error as _, time::Duration};
@@ -20,9 +21,13 @@ use crate::{BlobError, S3Config, quantised};
 
 /// URLs of the server's own requests are used at once.
 const OWN_LIFETIME: Duration = Duration::from_secs(60);
+/// How far clocks may be apart before that is the likely reason of a refusal. Stores allow 15 minutes at most.
+const APART: Duration = Duration::from_secs(300);
 
 pub(crate) struct S3 {
     bucket: Bucket,
+    /// The same bucket, as clients reach it.
+    public: Bucket,
     credentials: Credentials,
     prefix: String,
     http: reqwest::Client,
@@ -38,9 +43,12 @@ impl S3 {
             )));
         }
         let style = if config.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
-        let bucket =
-            Bucket::new(config.endpoint.clone(), style, config.bucket.clone(), config.region.clone())
-                .map_err(|e| wrong(e.to_string()))?;
+        let bucket = |endpoint: &Url| {
+            Bucket::new(endpoint.clone(), style, config.bucket.clone(), config.region.clone())
+                .map_err(|e| wrong(e.to_string()))
+        };
+        let public = bucket(config.public_endpoint.as_ref().unwrap_or(&config.endpoint))?;
+        let bucket = bucket(&config.endpoint)?;
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(30))
@@ -48,7 +56,7 @@ impl S3 {
             .build()
             .map_err(|e| wrong(e.to_string()))?;
         let credentials = Credentials::new(config.access_key.clone(), config.secret_key.clone());
-        Ok(Self { bucket, credentials, prefix: config.prefix.clone(), http })
+        Ok(Self { bucket, public, credentials, prefix: config.prefix.clone(), http })
     }
 
     fn name(&self, object: ObjectId) -> String {
@@ -57,7 +65,7 @@ impl S3 {
 
     pub(crate) fn sign_put(&self, object: ObjectId, length: u64, now: UnixMillis) -> SignedUpload {
         let name = self.name(object);
-        let mut put = self.bucket.put_object(Some(&self.credentials), &name);
+        let mut put = self.public.put_object(Some(&self.credentials), &name);
         put.headers_mut().insert("content-length", length.to_string());
         put.headers_mut().insert("if-none-match", "*");
         let (from, lifetime) = quantised(now);
@@ -69,7 +77,7 @@ impl S3 {
 
     pub(crate) fn sign_get(&self, object: ObjectId, length: u64, now: UnixMillis) -> SignedDownload {
         let name = self.name(object);
-        let mut get = self.bucket.get_object(Some(&self.credentials), &name);
+        let mut get = self.public.get_object(Some(&self.credentials), &name);
         get.query_mut().insert("response-cache-control", "private, max-age=31536000, immutable");
         get.query_mut().insert("response-content-disposition", "attachment");
         get.query_mut().insert("response-content-type", "application/octet-stream");
@@ -95,7 +103,7 @@ impl S3 {
                     .map(Some)
                     .ok_or_else(|| BlobError::Unavailable { reason: "no length in its answer".into() })
             }
-            status => Err(refused(status)),
+            _ => Err(refused(&response, now)),
         }
     }
 
@@ -107,18 +115,18 @@ impl S3 {
         match response.status() {
             StatusCode::NOT_FOUND => Ok(()),
             status if status.is_success() => Ok(()),
-            status => Err(refused(status)),
+            _ => Err(refused(&response, now)),
         }
     }
 
     pub(crate) async fn check(&self, now: UnixMillis) -> Result<(), BlobError> {
         let head = self.bucket.head_bucket(Some(&self.credentials));
         let response = self.send(self.http.head(head.sign_with_time(OWN_LIFETIME, &timestamp(now)))).await?;
-        if response.status().is_success() { Ok(()) } else { Err(refused(response.status())) }
+        if response.status().is_success() { Ok(()) } else { Err(refused(&response, now)) }
     }
 
     pub(crate) fn origin(&self) -> String {
-        self.bucket.base_url().origin().ascii_serialization()
+        self.public.base_url().origin().ascii_serialization()
     }
 
     pub(crate) async fn put_bucket_cors(&self, origin: &str, now: UnixMillis) -> Result<(), BlobError> {
@@ -158,7 +166,7 @@ impl S3 {
         );
         let response =
             self.send(self.http.put(url).header("x-amz-checksum-sha256", &checksum).body(body)).await?;
-        if response.status().is_success() { Ok(()) } else { Err(refused(response.status())) }
+        if response.status().is_success() { Ok(()) } else { Err(refused(&response, now)) }
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, BlobError> {
@@ -180,8 +188,16 @@ impl S3 {
     }
 }
 
-fn refused(status: StatusCode) -> BlobError {
-    BlobError::Refused { status: status.as_u16() }
+fn refused(response: &reqwest::Response, now: UnixMillis) -> BlobError {
+    // A `HEAD` is refused without a word, so the clock is read from the answer itself.
+    let date = response.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    let there = date.and_then(|date| u64::try_from(date.timestamp().as_millisecond()).ok()).map(UnixMillis);
+    let apart = there.map_or(Duration::ZERO, |there| there.since(now).max(now.since(there)));
+    if response.status() == StatusCode::FORBIDDEN && apart > APART {
+        return BlobError::Clock { minutes: apart.as_secs() / 60 };
+    }
+    BlobError::Refused { status: response.status().as_u16() }
 }
 
 fn timestamp(at: UnixMillis) -> Timestamp {

@@ -1,7 +1,7 @@
 //! Who somebody is: registration, sign-in, unlocking, the password, recovery, devices, invites.
 //!
 //! ```text
-//! wrap on the wire = wrap version(8, BE) ‖ wrap of `gloaming-keys` for that version
+//! wrap on the wire = wrap version(8, BE) ‖ wrap of `gloaming-keys` for that version        compare-and-swap
 //! ```
 //!
 //! * A keyring is made with the account and never again. Where one is missing, that is an error.
@@ -177,9 +177,25 @@ impl<P: Platform> Client<P> {
         new_password: &str,
         device: &str,
     ) -> Result<Session<P>, ClientError> {
-        let name = spelled(username)?;
         let phrase = RecoveryPhrase::parse(phrase)?;
         strong(new_password, username)?;
+        // Another device may change the password in between: then once more, from what is there now.
+        match self.recover_once(username, &phrase, new_password, device).await {
+            Err(ClientError::VersionConflict) => {
+                self.recover_once(username, &phrase, new_password, device).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn recover_once(
+        &self,
+        username: &str,
+        phrase: &RecoveryPhrase,
+        new_password: &str,
+        device: &str,
+    ) -> Result<Session<P>, ClientError> {
+        let name = spelled(username)?;
         let mut entropy = self.server.entropy();
         let start = RecoveryStart { username: username.into() };
         let challenge: RecoveryChallenge = self.server.post("/v1/recovery", &start).await?;
@@ -202,7 +218,7 @@ impl<P: Platform> Client<P> {
             }
             answer => answer?,
         };
-        let kek = KeyEncryptionKey::from_phrase(&phrase);
+        let kek = KeyEncryptionKey::from_phrase(phrase);
         let (version, sealed) = wrap_of(&opened.keyring, UnlockMethod::Recovery)?;
         let key = unwrap_account_key(&kek, Method::Recovery, account, version, sealed)
             .map_err(|error| ClientError::sealed(error, "the account's keys"))?;
@@ -214,13 +230,16 @@ impl<P: Platform> Client<P> {
         let next = wrap_of(&opened.keyring, UnlockMethod::Password)
             .map_or(1, |(version, _)| version.saturating_add(1));
         let kek = KeyEncryptionKey::from_export_key(&registered.export_key);
+        let password = PasswordFinish {
+            upload: registered.upload.into(),
+            stretching: stretching(params),
+            password_wrap: wrap(&kek, Method::Password, account, next, &key, &mut entropy),
+        };
+        let signature = phrase.recovery_key().sign_new_password(account, &words, &password.digest());
         let finish = RecoveryFinish {
             attempt: challenge.attempt,
-            password: PasswordFinish {
-                upload: registered.upload.into(),
-                stretching: stretching(params),
-                password_wrap: wrap(&kek, Method::Password, account, next, &key, &mut entropy),
-            },
+            password,
+            signature: signature.to_vec().into(),
             device: device.into(),
             want_token: self.server.platform.wants_token(),
         };
@@ -278,6 +297,13 @@ impl<P: Platform> Client<P> {
         let signed_in = SignedIn { account, username: username.trim().into() };
         ciborium::into_writer(&signed_in, &mut note).expect("writing to memory does not fail");
         save(&*self.server.platform, Shelf::Notes, ACCOUNT, &note).await?;
+        // Whoever was signed in here before is so no more.
+        let own = format!("account/{account}");
+        for name in self.server.platform.names(Shelf::Keys, "account/").await {
+            if name != own {
+                self.server.platform.forget(Shelf::Keys, &name).await;
+            }
+        }
         Ok(Session::new(self.server.clone(), account, username))
     }
 }
@@ -349,6 +375,15 @@ impl<P: Platform> Session<P> {
     /// Changes the password: one wrap and the sign-in record, together. Every other session ends.
     pub async fn change_password(&self, old: &str, new: &str, device: &str) -> Result<(), ClientError> {
         strong(new, &self.0.username)?;
+        // What was read was not the newest: once more, from what is there now. If another device changed the password,
+        // the old one is no longer good, and that is the answer.
+        match self.change_password_once(old, new, device).await {
+            Err(ClientError::VersionConflict) => self.change_password_once(old, new, device).await,
+            answer => answer,
+        }
+    }
+
+    async fn change_password_once(&self, old: &str, new: &str, device: &str) -> Result<(), ClientError> {
         let name = spelled(&self.0.username)?;
         let client = Client { server: self.0.server.clone() };
         // The server wants the old password proved by a sign-in of its own.

@@ -302,13 +302,18 @@ impl From<StoreFailure> for ClientError {
         match failure {
             StoreFailure::Offline(reason) => ClientError::Offline { reason },
             StoreFailure::AlreadyThere => server("its store holds another object in this place"),
-            StoreFailure::Expired => server("its store refuses the address it gave"),
+            StoreFailure::Expired => server(
+                "its store refuses the address it gave; whoever runs it should look whether the clocks of server and store agree",
+            ),
             StoreFailure::Missing => {
                 ClientError::NotFound { what: "such object in the store: the video is incomplete".into() }
             }
             StoreFailure::Full => ClientError::StorageFull,
             StoreFailure::Busy => ClientError::SlowDown { seconds: 2 },
             StoreFailure::WrongLength => ClientError::tampered("an object in the store"),
+            StoreFailure::Status(413) => server(
+                "its store takes no object of this size (413); whoever runs it must let bodies of 66 MiB through any proxy before it",
+            ),
             StoreFailure::Status(status) => {
                 ClientError::Server { detail: format!("its store answered {status}") }
             }

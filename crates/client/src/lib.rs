@@ -37,6 +37,8 @@ pub use publish::{
     Inspected, PublishOptions, Published, Unfinished, abandon, fingerprint, inspect, probe, publish,
     unfinished,
 };
-pub use records::{PlaylistRecord, PositionRecord, PosterInfo, SettingsRecord, TrackSummary, VideoRecord};
+pub use records::{
+    Fault, PlaylistRecord, PositionRecord, PosterInfo, SettingsRecord, TrackSummary, VideoRecord,
+};
 pub use verify::{Verified, verify, verify_against};
 pub use watch::{OpenVideo, open_video};

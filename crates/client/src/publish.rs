@@ -55,8 +55,11 @@ const SEALS: usize = 3;
 /// How much of each end of a file goes into its fingerprint.
 const END: u64 = 1 << 20;
 /// How much later than a pack the journal that names it is saved. It names them all, so saving it with each would cost
-/// ever more; a pack that is stored and not named is only sent again.
+/// ever more; a pack that is stored and not named is only sent again. Whoever stops an upload in an orderly way has it
+/// saved at once.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// Saving takes this part of the time at most: where it takes long, it is done more seldom.
+const SAVE_SHARE: u32 = 50;
 const FORMAT: u8 = 1;
 
 /// What a file is, before anything is sent.
@@ -516,6 +519,7 @@ impl<P: Platform> Upload<'_, P> {
         let mut seals: FuturesUnordered<Sealing<'_, P::Bytes>> = FuturesUnordered::new();
         let mut puts: FuturesUnordered<Storing<'_>> = FuturesUnordered::new();
         let mut save_due = pin!(Fuse::terminated());
+        let mut save_every = SAVE_EVERY;
         let moving = Cell::new((0usize, 0u64));
         let mut ended = false;
         let journal = &mut self.journal;
@@ -575,12 +579,14 @@ impl<P: Platform> Upload<'_, P> {
                     let (count, bytes) = moving.get();
                     moving.set((count - 1, bytes - closed.stored_len()));
                     if save_due.is_terminated() {
-                        save_due.set(platform.sleep(SAVE_EVERY).fuse());
+                        save_due.set(platform.sleep(save_every).fuse());
                     }
                 }
                 () = save_due => {
+                    let begun = platform.now();
                     journal.seal = Some(sealer.journal().clone());
                     journal.save(session, &self.fingerprint).await?;
+                    save_every = SAVE_EVERY.max(platform.now().since(begun) * SAVE_SHARE);
                 }
                 () = resumed => {}
             }

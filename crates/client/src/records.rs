@@ -7,13 +7,11 @@
 //! * `seen` is the feed's head that the writer had seen. Sealed, it is testimony that the server cannot forge: whoever
 //!   reads the record checks it against the chain they were shown.
 //! * Fields that a newer version added to a body are kept as they are when this version writes the record again. A kind
-//!   or `v` that is not known here is left alone altogether.
+//!   that is not known here is left alone altogether; a newer `v` is left alone and said so.
 
 use ciborium::Value;
 use gloaming_ids::{ObjectId, UnixMillis, VideoId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use crate::ClientError;
 
 const FORMAT: u8 = 1;
 
@@ -160,8 +158,22 @@ pub(crate) enum Record {
     Playlist(Kept<PlaylistRecord>),
     Position(Kept<PositionRecord>),
     Settings(Kept<SettingsRecord>),
-    /// Of a kind, or a version of one, that this build does not know. Never written again from here.
+    /// Of a kind that this build does not know. Never written again from here.
     Unknown,
+    /// There is a record, and it cannot be read.
+    Unreadable(Fault),
+}
+
+/// Why a record cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// A newer version of this program wrote it. It is kept as it is, and not written from here.
+    TooNew,
+    /// Its bytes are not those that were written.
+    Damaged,
+    /// The server names it and does not give its bytes.
+    Withheld,
 }
 
 /// The head of the feed, at a place in it.
@@ -188,7 +200,7 @@ impl Record {
             Record::Playlist(_) => "playlist",
             Record::Position(_) => "position",
             Record::Settings(_) => "settings",
-            Record::Unknown => "unknown",
+            Record::Unknown | Record::Unreadable(_) => "unknown",
         }
     }
 
@@ -199,7 +211,7 @@ impl Record {
             Record::Playlist(body) => body.write(),
             Record::Position(body) => body.write(),
             Record::Settings(body) => body.write(),
-            Record::Unknown => unreachable!("what is not understood is not written"),
+            Record::Unknown | Record::Unreadable(_) => unreachable!("what is not understood is not written"),
         };
         let envelope = Envelope { kind: self.kind().into(), v: FORMAT, seen, at, body };
         let mut bytes = Vec::new();
@@ -208,11 +220,11 @@ impl Record {
     }
 
     /// What a record says, and the head its writer had seen.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<(Record, Seen), ClientError> {
-        let broken = || ClientError::tampered("a record of the library");
-        let Envelope { kind, v, seen, body, .. } = ciborium::from_reader(bytes).map_err(|_| broken())?;
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Record, Seen), Fault> {
+        let Envelope { kind, v, seen, body, .. } =
+            ciborium::from_reader(bytes).map_err(|_| Fault::Damaged)?;
         if v > FORMAT {
-            return Ok((Record::Unknown, seen));
+            return Ok((Record::Unreadable(Fault::TooNew), seen));
         }
         let record = match kind.as_str() {
             "video" => Kept::read(body).map(Record::Video),
@@ -221,7 +233,7 @@ impl Record {
             "settings" => Kept::read(body).map(Record::Settings),
             _ => Some(Record::Unknown),
         };
-        record.map(|record| (record, seen)).ok_or_else(broken)
+        Ok((record.unwrap_or(Record::Unreadable(Fault::Damaged)), seen))
     }
 }
 
@@ -289,13 +301,19 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_or_version_is_left_alone_and_rubbish_is_refused() {
-        for (kind, v) in [("mystery", 1), ("video", 2)] {
-            let newer = Envelope { kind: kind.into(), v, seen: seen(), at: UnixMillis(0), body: Value::Null };
+    fn an_unknown_kind_is_left_alone_and_what_cannot_be_read_says_why() {
+        for (kind, v, becomes) in [
+            ("mystery", 1, Record::Unknown),
+            ("video", 2, Record::Unreadable(Fault::TooNew)),
+            ("mystery", 2, Record::Unreadable(Fault::TooNew)),
+            ("video", 1, Record::Unreadable(Fault::Damaged)),
+        ] {
+            let record =
+                Envelope { kind: kind.into(), v, seen: seen(), at: UnixMillis(0), body: Value::Null };
             let mut bytes = Vec::new();
-            ciborium::into_writer(&newer, &mut bytes).unwrap();
-            assert_eq!(Record::decode(&bytes).unwrap().0, Record::Unknown);
+            ciborium::into_writer(&record, &mut bytes).unwrap();
+            assert_eq!(Record::decode(&bytes).unwrap(), (becomes, seen()));
         }
-        assert!(matches!(Record::decode(b"\xff"), Err(ClientError::Tampered { .. })));
+        assert_eq!(Record::decode(b"\xff"), Err(Fault::Damaged));
     }
 }

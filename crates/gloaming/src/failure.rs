@@ -13,6 +13,7 @@ Exit codes:
   11  the file is cut short
   12  the file changed while it was read
   20  refused: tampered with, damaged, or the wrong key
+  21  doctor found something to look at
   30  the disk is full
   31  a file cannot be read or written
   32  the output exists already
@@ -24,7 +25,7 @@ Exit codes:
   45  the quota is reached
   50  the server cannot be reached
   51  the server failed or made no sense
-  60  interrupted";
+  60  interrupted (Ctrl-C, SIGTERM): the same command goes on";
 
 /// How a process ends. See [`EXIT_CODES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub(crate) enum Exit {
     Truncated = 11,
     Changed = 12,
     Refused = 20,
+    Unwell = 21,
     DiskFull = 30,
     Files = 31,
     Exists = 32,

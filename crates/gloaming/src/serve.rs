@@ -46,10 +46,13 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FORMAT", value_parser = ["pretty", "json"])]
     log: Option<String>,
 
-    /// Keep ciphertext in this S3 store; clients must reach it under this address (its keys: GLOAMING_S3_ACCESS_KEY,
-    /// GLOAMING_S3_SECRET_KEY, or files named by …_FILE)
+    /// Keep ciphertext in this S3 store (its keys: GLOAMING_S3_ACCESS_KEY, GLOAMING_S3_SECRET_KEY, or files named by …_FILE)
     #[arg(long, value_name = "URL")]
     s3_endpoint: Option<String>,
+
+    /// Address under which clients reach the S3 store, if it is another
+    #[arg(long, value_name = "URL")]
+    s3_public_endpoint: Option<String>,
 
     /// Its bucket
     #[arg(long, value_name = "NAME")]
@@ -103,6 +106,7 @@ impl Run for Serve {
             ("metrics_listen", self.metrics_listen),
             ("log", self.log),
             ("s3_endpoint", self.s3_endpoint),
+            ("s3_public_endpoint", self.s3_public_endpoint),
             ("s3_bucket", self.s3_bucket),
             ("s3_region", self.s3_region),
         ])?;

@@ -2,14 +2,17 @@
 //!
 //! * [`segment_share`]: one segment's share out of a video's [`GrantShare`]. A share alone opens nothing: the segment's
 //!   key also needs the view share, which the server never holds (`gloaming-keys` joins the two).
-//! * [`verify_recovery`]: whether the holder of an account's recovery phrase asked for a reset.
+//! * [`verify_recovery`], [`verify_new_password`]: whether the holder of an account's recovery phrase asked for a reset,
+//!   and chose this password.
 //! * [`secret!`]: the shape of every 32-byte secret in the workspace.
 
 mod recovery;
 mod secret;
 mod share;
 
-pub use recovery::{BadRecoverySignature, recovery_message, verify_recovery};
+pub use recovery::{
+    BadRecoverySignature, new_password_message, recovery_message, verify_new_password, verify_recovery,
+};
 pub use share::{GrantShare, SegmentShare, segment_share};
 
 #[doc(hidden)]

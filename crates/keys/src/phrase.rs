@@ -117,6 +117,11 @@ impl RecoveryKey {
     pub fn sign_reset(&self, account: AccountId, challenge: &[u8; 32]) -> [u8; 64] {
         self.0.sign(gloaming_grants::recovery_message(account, challenge).as_bytes()).to_bytes()
     }
+
+    /// Signs what is registered for the new password, by its digest, at the end of the same reset.
+    pub fn sign_new_password(&self, account: AccountId, challenge: &[u8; 32], digest: &[u8; 32]) -> [u8; 64] {
+        self.0.sign(gloaming_grants::new_password_message(account, challenge, digest).as_bytes()).to_bytes()
+    }
 }
 
 impl std::fmt::Debug for RecoveryKey {

@@ -28,7 +28,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("metrics_listen", "Address of its own for /metrics, such as 127.0.0.1:9420"),
     ("max_connections", "Connections open at once"),
     ("log", "\"pretty\" or \"json\""),
-    ("s3_endpoint", "Address of the S3 store; clients must reach it under it"),
+    ("s3_endpoint", "Address of the S3 store, as the server reaches it"),
+    ("s3_public_endpoint", "Address under which clients reach the S3 store, if it is another"),
     ("s3_bucket", "Bucket for ciphertext"),
     ("s3_region", "Region of the bucket"),
     ("s3_prefix", "In front of every object's name; ends in /"),
@@ -345,12 +346,15 @@ fn s3(settings: &Settings) -> Result<Option<S3Config>, ConfigError> {
     let Some(endpoint) = settings.parse("s3_endpoint", "an address such as https://s3.example.org")? else {
         return Ok(None);
     };
+    let what = "an address such as https://s3.example.org";
+    let public_endpoint = settings.parse("s3_public_endpoint", what)?;
     let need = |key| {
         let missing = || ConfigError::Bad { key, reason: "an S3 store needs it".into() };
         settings.get(key).map(str::to_owned).ok_or_else(missing)
     };
     Ok(Some(S3Config {
         endpoint,
+        public_endpoint,
         bucket: need("s3_bucket")?,
         access_key: need("s3_access_key")?,
         secret_key: need("s3_secret_key")?,
@@ -416,6 +420,23 @@ mod tests {
         std::fs::write(&file, "lsten = '127.0.0.1:1'").unwrap();
         assert!(matches!(Settings::from_toml(&file), Err(ConfigError::Unknown(key)) if key == "lsten"));
         assert!(Settings::from_env([var("GLOAMING_PASSWORD", "x")]).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn an_s3_store_may_have_an_address_for_clients() {
+        let settings = [
+            ("s3_endpoint", "http://minio:9000"),
+            ("s3_bucket", "blobs"),
+            ("s3_access_key", "key"),
+            ("s3_secret_key", "secret"),
+        ];
+        let s3 = |more: &[(&str, &str)]| {
+            Config::from_settings(&flags(&[&settings, more].concat())).map(|config| config.s3.unwrap())
+        };
+        assert_eq!(s3(&[]).unwrap().public_endpoint, None);
+        let public = s3(&[("s3_public_endpoint", "https://s3.example.org")]).unwrap().public_endpoint;
+        assert_eq!(public.unwrap().as_str(), "https://s3.example.org/");
+        assert!(s3(&[("s3_public_endpoint", "s3.example.org")]).is_err());
     }
 
     #[test]

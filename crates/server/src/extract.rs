@@ -70,7 +70,8 @@ pub(crate) fn new_token() -> String {
     URL_SAFE_NO_PAD.encode(crate::data_dir::random::<32>())
 }
 
-fn token(headers: &HeaderMap) -> Option<&str> {
+/// What a request shows to be of a session: a bearer token, or a cookie.
+pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
         return authorization.to_str().ok()?.strip_prefix("Bearer ");
     }

@@ -16,7 +16,7 @@ use gloaming_api::{
     },
     keyring::SealedKeyring,
 };
-use gloaming_grants::recovery_message;
+use gloaming_grants::{new_password_message, recovery_message};
 use gloaming_login::RegistrationState;
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
@@ -286,6 +286,30 @@ async fn devices_are_listed_and_signed_out() {
 }
 
 #[tokio::test]
+async fn a_device_that_signs_in_again_takes_its_old_session_with_it() {
+    let (_dir, home) = home().await;
+    let owner = real_owner(&home).await;
+    let finish = home.sign_in("Ada", PASSWORD).await;
+    let again: SessionOpened = read(owner.post("/v1/sessions/finish", &finish).await).await;
+    assert_eq!(refusal(owner.get("/v1/account").await).await, (401, "signed_out".into()));
+    let list = home.request(Method::GET, "/v1/sessions").bearer_auth(again.token.unwrap());
+    let list: SessionList = read(list.send().await.unwrap()).await;
+    assert_eq!(list.sessions.iter().map(|session| session.session).collect::<Vec<_>>(), [again.session]);
+
+    // A wrong password ends nothing.
+    let bob = home.register("Bob", &invite_of_ada(&home).await).await;
+    let wrong = home.sign_in("Ada", "not this one").await;
+    assert_eq!(bob.post("/v1/sessions/finish", &wrong).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(bob.get("/v1/account").await.status(), StatusCode::OK);
+}
+
+async fn invite_of_ada(home: &Home) -> String {
+    let finish = home.sign_in("Ada", PASSWORD).await;
+    let opened: SessionOpened = read(home.post("/v1/sessions/finish", &finish).await).await;
+    Person { home, name: "Ada".into(), token: opened.token.clone().unwrap(), opened }.invite(None).await
+}
+
+#[tokio::test]
 async fn a_session_nobody_used_for_a_month_has_ended() {
     let (_dir, home) = home().await;
     let owner = home.owner().await;
@@ -313,12 +337,19 @@ async fn a_new_password_works_and_the_old_one_and_other_devices_do_not() {
     let finish = PasswordFinish {
         upload: real_upload(&challenge.response.0, "Ada", state).into(),
         stretching: stretching(),
-        password_wrap: Bytes(vec![77; 60]),
+        password_wrap: wrap(2, 77),
     };
+    // A device that read an older wrap, or none, is told so, and changes nothing.
+    for version in [0, 1, 3] {
+        let stale = PasswordFinish { password_wrap: wrap(version, 66), ..finish.clone() };
+        let answer = owner.post("/v1/account/password/finish", &stale).await;
+        assert_eq!(refusal(answer).await, (409, "version_conflict".into()));
+    }
+    assert_eq!(read::<SealedKeyring>(owner.get("/v1/keyring").await).await, keyring(1));
     let changed = owner.post("/v1/account/password/finish", &finish).await;
     assert_eq!(changed.status(), StatusCode::NO_CONTENT);
     let keyring: SealedKeyring = read(owner.get("/v1/keyring").await).await;
-    assert_eq!(keyring.wraps[0].sealed, Bytes(vec![77; 60]));
+    assert_eq!(keyring.wraps[0].sealed, wrap(2, 77));
     let gone = home.request(Method::GET, "/v1/account").bearer_auth(other.token.unwrap());
     assert_eq!(gone.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
 
@@ -347,15 +378,21 @@ async fn the_recovery_phrase_sets_a_new_password_and_nothing_else_does() {
         let message = recovery_message(challenge.account, &bytes);
         recovery_key().sign(message.as_bytes()).to_bytes().to_vec()
     };
-    let finish = |challenge: &RecoveryChallenge| RecoveryFinish {
-        attempt: challenge.attempt.clone(),
-        password: PasswordFinish {
+    let finish = |challenge: &RecoveryChallenge| {
+        let password = PasswordFinish {
             upload: Bytes(upload().to_vec()),
             stretching: stretching(),
-            password_wrap: Bytes(vec![88; 60]),
-        },
-        device: "found again".into(),
-        want_token: true,
+            password_wrap: wrap(2, 88),
+        };
+        let bytes: [u8; 32] = challenge.challenge.0.clone().try_into().unwrap();
+        let message = new_password_message(challenge.account, &bytes, &password.digest());
+        RecoveryFinish {
+            attempt: challenge.attempt.clone(),
+            password,
+            signature: recovery_key().sign(message.as_bytes()).to_bytes().to_vec().into(),
+            device: "found again".into(),
+            want_token: true,
+        }
     };
 
     let challenge = begin().await;
@@ -373,6 +410,15 @@ async fn the_recovery_phrase_sets_a_new_password_and_nothing_else_does() {
     home.later(Duration::from_secs(601));
     let late = home.post("/v1/recovery/open", &prove(&challenge, sign(&challenge))).await;
     assert_eq!(refusal(late).await, (401, "wrong_credentials".into()));
+
+    // Somebody on the way puts a password of their own in the new one's place.
+    let challenge = begin().await;
+    let opened = home.post("/v1/recovery/open", &prove(&challenge, sign(&challenge))).await;
+    assert_eq!(opened.status(), StatusCode::OK);
+    let mut swapped = finish(&challenge);
+    swapped.password.password_wrap = wrap(2, 66);
+    let swapped = home.post("/v1/recovery/finish", &swapped).await;
+    assert_eq!(refusal(swapped).await, (401, "wrong_credentials".into()), "another password than was signed");
 
     let challenge = begin().await;
     let opened: RecoveryOpened =

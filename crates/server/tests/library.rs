@@ -28,6 +28,10 @@ async fn a_keyring_is_swapped_only_from_the_version_that_was_read() {
         show(owner.put("/v1/keyring", &update).await).await,
         @r#"409 {"code":"version_conflict","detail":{"current":2},"message":"Another device changed this first. Fetch it, merge, and try again."}"#
     );
+    // An old wrap, written by a device that missed a change of password, is no part of a new keyring.
+    let mut stale = KeyringUpdate { expected: 2, keyring: keyring(3) };
+    stale.keyring.wraps[0].sealed = wrap(1, 1);
+    assert_eq!(refusal(owner.put("/v1/keyring", &stale).await).await, (409, "version_conflict".into()));
     let mut unwrapped = KeyringUpdate { expected: 2, keyring: keyring(3) };
     unwrapped.keyring.wraps.clear();
     assert_eq!(refusal(owner.put("/v1/keyring", &unwrapped).await).await, (400, "bad_request".into()));

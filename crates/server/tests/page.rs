@@ -47,6 +47,7 @@ async fn the_policy_names_the_object_store() {
     let dir = tempfile::tempdir().unwrap();
     let home = home_in(dir.path(), |config| {
         config.s3 = Some(gloaming_server::S3Config {
+            public_endpoint: None,
             endpoint: "http://127.0.0.1:9".parse().unwrap(),
             region: "us-east-1".into(),
             bucket: "films".into(),

@@ -204,6 +204,24 @@ async fn an_abandoned_draft_is_gone_after_seven_days() {
 }
 
 #[tokio::test]
+async fn an_object_that_arrives_after_its_video_was_deleted_is_deleted_too() {
+    let (dir, home) = home().await;
+    let owner = home.owner().await;
+    let path = format!("/v1/videos/{}", video(1));
+    read::<VideoInfo>(owner.put(&path, &draft()).await).await;
+    let uploads = owner.reserve(video(1), &[4]).await;
+    assert_eq!(owner.delete(&path).await.status(), StatusCode::NO_CONTENT);
+    home.jobs.round().await;
+    // The address was signed before, and is still good.
+    assert!(home.upload(&uploads[0], b"late".to_vec()).await.status().is_success());
+    assert_eq!(on_disk(dir.path()), 1);
+    home.later(DAY);
+    assert!(!home.upload(&uploads[0], b"late".to_vec()).await.status().is_success(), "no longer");
+    home.jobs.round().await;
+    assert_eq!(on_disk(dir.path()), 0);
+}
+
+#[tokio::test]
 async fn what_no_client_would_ask_is_refused() {
     let (_dir, home) = home().await;
     let owner = home.owner().await;

@@ -37,7 +37,7 @@ pub struct NewPassword {
     pub opaque_record: Vec<u8>,
     /// How it is stretched.
     pub stretching: Stretching,
-    /// The account key wrapped under it.
+    /// The account key wrapped under it; the version after that of the wrap it replaces.
     pub password_wrap: Vec<u8>,
 }
 
@@ -170,7 +170,8 @@ impl Store {
         .await
     }
 
-    /// Replaces the password and the wrap under it; all other sessions end.
+    /// Replaces the password and the wrap under it; all other sessions end. [`StoreError::VersionConflict`] if the wrap is
+    /// not the one that was read.
     pub async fn change_password(
         &self,
         account: AccountId,

@@ -1,9 +1,9 @@
 use gloaming_api::{
     Bytes,
-    keyring::{KeyringUpdate, SealedKeyring, UnlockMethod, Wrap},
+    keyring::{KeyringUpdate, SealedKeyring, UnlockMethod, Wrap, wrap_version},
 };
 use gloaming_ids::AccountId;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::{Store, StoreError, account::unknown_word};
 
@@ -31,7 +31,8 @@ impl Store {
         .await
     }
 
-    /// Replaces keyring and wraps, if the keyring still has the version that was read.
+    /// Replaces keyring and wraps, if the keyring still has the version that was read, and so has each wrap: it is as it
+    /// was, or one version on. A wrap that is left out is dropped.
     pub async fn replace_keyring(&self, account: AccountId, update: KeyringUpdate) -> Result<(), StoreError> {
         self.write(move |db| {
             let current: u64 =
@@ -43,6 +44,11 @@ impl Store {
             }
             if update.keyring.version != current + 1 {
                 return Err(StoreError::WrongState("A keyring's version grows by one."));
+            }
+            for wrap in &update.keyring.wraps {
+                if stored_wrap(db, account, wrap.method)?.as_ref() != Some(&wrap.sealed.0) {
+                    check_follows(db, account, wrap.method, &wrap.sealed.0)?;
+                }
             }
             db.execute(
                 "UPDATE keyrings SET version = ?2, sealed = ?3 WHERE account = ?1",
@@ -74,11 +80,40 @@ fn insert_wraps(db: &Connection, account: AccountId, wraps: &[Wrap]) -> Result<(
     Ok(())
 }
 
+fn stored_wrap(
+    db: &Connection,
+    account: AccountId,
+    method: UnlockMethod,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT sealed FROM wraps WHERE account = ?1 AND method = ?2")?
+        .query_row((account.as_bytes(), method_text(method)), |row| row.get(0))
+        .optional()?)
+}
+
+/// Whether this wrap is the next version of what is stored: whoever made it had read that.
+fn check_follows(
+    db: &Connection,
+    account: AccountId,
+    method: UnlockMethod,
+    sealed: &[u8],
+) -> Result<(), StoreError> {
+    let stored = stored_wrap(db, account, method)?;
+    let current = stored.as_deref().and_then(wrap_version).unwrap_or(0);
+    if wrap_version(sealed) == current.checked_add(1) {
+        Ok(())
+    } else {
+        Err(StoreError::VersionConflict { current })
+    }
+}
+
+/// Puts a password's wrap in the place of the one that its writer had read.
 pub(crate) fn replace_password_wrap(
     db: &Connection,
     account: AccountId,
     sealed: &[u8],
 ) -> Result<(), StoreError> {
+    check_follows(db, account, UnlockMethod::Password, sealed)?;
     db.execute(
         "INSERT OR REPLACE INTO wraps (account, method, sealed) VALUES (?1, ?2, ?3)",
         (account.as_bytes(), method_text(UnlockMethod::Password), sealed),

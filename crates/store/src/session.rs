@@ -43,14 +43,21 @@ pub struct Session {
 }
 
 impl Store {
-    /// Signs a device in.
+    /// Signs a device in. The session with the token `replaces` ends: it was that device's until now.
     pub async fn open_session(
         &self,
         account: AccountId,
         session: NewSession,
+        replaces: Option<[u8; 32]>,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        self.write(move |db| insert(db, account, &session, now)).await
+        self.write(move |db| {
+            if let Some(token_hash) = replaces {
+                db.prepare_cached("DELETE FROM sessions WHERE token_hash = ?1")?.execute([token_hash])?;
+            }
+            insert(db, account, &session, now)
+        })
+        .await
     }
 
     /// The session with this token, unless it has ended.

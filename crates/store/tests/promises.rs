@@ -34,10 +34,14 @@ fn keyring(version: u64, fill: u8) -> SealedKeyring {
         version,
         sealed: Bytes(vec![fill; 100]),
         wraps: vec![
-            Wrap { method: UnlockMethod::Password, sealed: Bytes(vec![fill; 48]) },
-            Wrap { method: UnlockMethod::Recovery, sealed: Bytes(vec![fill + 1; 48]) },
+            Wrap { method: UnlockMethod::Password, sealed: wrap(version, fill) },
+            Wrap { method: UnlockMethod::Recovery, sealed: wrap(version, fill + 1) },
         ],
     }
+}
+
+fn wrap(version: u64, fill: u8) -> Bytes {
+    Bytes([version.to_be_bytes().as_slice(), &[fill; 40]].concat())
 }
 
 fn session(n: u8) -> NewSession {
@@ -238,7 +242,7 @@ async fn the_two_hundred_and_first_session_ends_the_one_used_longest_ago() {
             },
             device: String::new(),
         };
-        store.open_session(two, new, NOW + Duration::from_secs(1 + u64::from(n))).await.unwrap();
+        store.open_session(two, new, None, NOW + Duration::from_secs(1 + u64::from(n))).await.unwrap();
     }
     assert!(store.session([2; 32], NOW).await.unwrap().is_none());
     let all = store.sessions(two, SessionId::from_bytes([0; 16]), NOW).await.unwrap();
@@ -250,22 +254,22 @@ async fn a_changed_password_changes_its_wrap_and_ends_the_other_sessions() {
     let home = home();
     let store = &home.store;
     let two = member(store, 2, None).await;
-    store.open_session(two, session(50), NOW).await.unwrap();
-    let new = || NewPassword {
+    store.open_session(two, session(50), None, NOW).await.unwrap();
+    let new = |version| NewPassword {
         opaque_record: vec![7; 192],
         stretching: Stretching { memory_kib: 262_144, passes: 4, lanes: 1 },
-        password_wrap: vec![70; 48],
+        password_wrap: wrap(version, 70).0,
     };
-    store.change_password(two, new(), SessionId::from_bytes([50; 16])).await.unwrap();
+    store.change_password(two, new(2), SessionId::from_bytes([50; 16])).await.unwrap();
     assert!(store.session([2; 32], NOW).await.unwrap().is_none());
     assert!(store.session([50; 32], NOW).await.unwrap().is_some());
     let kept = store.keyring(two).await.unwrap();
-    assert_eq!(kept.wraps[0], Wrap { method: UnlockMethod::Password, sealed: Bytes(vec![70; 48]) });
+    assert_eq!(kept.wraps[0], Wrap { method: UnlockMethod::Password, sealed: wrap(2, 70) });
     assert_eq!(kept.wraps[1], keyring(1, 2).wraps[1]);
     let credentials = store.credentials("person2".into()).await.unwrap().unwrap();
     assert_eq!((credentials.opaque_record, credentials.stretching.passes), (vec![7; 192], 4));
 
-    store.recover_account(two, new(), session(60), NOW).await.unwrap();
+    store.recover_account(two, new(3), session(60), NOW).await.unwrap();
     assert!(store.session([50; 32], NOW).await.unwrap().is_none());
     assert!(store.session([60; 32], NOW).await.unwrap().is_some());
 }
@@ -279,7 +283,7 @@ async fn a_disabled_account_is_signed_out_and_marked() {
     assert!(store.session([2; 32], NOW).await.unwrap().is_none());
     assert!(store.credentials("person2".into()).await.unwrap().unwrap().disabled);
     store.set_disabled("person2".into(), false).await.unwrap();
-    store.open_session(two, session(3), NOW).await.unwrap();
+    store.open_session(two, session(3), None, NOW).await.unwrap();
     assert!(!store.session([3; 32], NOW).await.unwrap().unwrap().disabled);
     assert!(matches!(store.set_disabled("nobody".into(), true).await, Err(StoreError::NotFound)));
 }

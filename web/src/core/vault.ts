@@ -119,8 +119,11 @@ export type LibraryQuery = {
 /** One screenful's worth of ordering: ids only; rows are asked for as they scroll into sight. */
 export type LibraryView = { revision: number; total: number; ids: Id[]; playlists: Playlist[] };
 
-/** An alarm that stops nothing but must be seen: the server showed an older or a different history. */
-export type Alarm = { code: "rollback" | "fork"; message: string };
+/**
+ * An alarm that stops nothing but must be seen: the server showed an older or a different history, or entries of the
+ * library cannot be read.
+ */
+export type Alarm = { code: "rollback" | "fork" | "unreadable" | "too_new"; message: string };
 
 export type Playable = {
   video: Id;

@@ -3,20 +3,25 @@
 //! The state is kept sealed, as the server sent it, so that the next start asks only for what is new:
 //!
 //! ```text
-//! library/<account> = CBOR { v: 1, seq, head, heads, rows: [{ record, version, sealed? }] }
+//! library/<account> = CBOR { v: 1, seq, head, heads, rows: [{ record, version, seq, sealed?, withheld }] }
 //! ```
 //!
 //! Checks, each against a server that lies:
-//! * positions and versions grow by one; a record's digest is that of its bytes;
+//! * positions and versions grow by one;
 //! * the head this device computes is the head the server claims: another history than was seen before is a *fork*;
 //! * the feed is no shorter than it was: else it was *rolled back*;
-//! * the newest version of every record is there: nothing is withheld;
 //! * what the writer of a record had seen is on this chain too.
+//!
+//! Those stop everything, and the snapshot stays as it was. One record that is withheld, is not the bytes of its digest,
+//! or does not open at its place and version (an older one served again, say) does not take the rest of the library with
+//! it: it becomes [`Record::Unreadable`], of which the person is told, and is asked for again each time, since whoever
+//! runs the server may have mended it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use gloaming_api::library::{Entry, Feed, MAX_FEED, next_head, record_digest};
 use gloaming_ids::RecordId;
+use gloaming_keys::{KeyError, Keyring};
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::{Row, Snapshot};
@@ -24,10 +29,12 @@ use crate::{
     ClientError, Platform, Session,
     account::save,
     platform::Shelf,
-    records::{Digest, Record},
+    records::{Digest, Fault, Record, Seen},
 };
 
 const FORMAT: u8 = 1;
+/// Unreadable records that are asked for again in one go.
+const AGAIN: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 struct Cache {
@@ -42,7 +49,12 @@ struct Cache {
 struct CachedRow {
     record: RecordId,
     version: u64,
+    #[serde(default)]
+    seq: u64,
     sealed: Option<serde_bytes::ByteBuf>,
+    /// There is a record, and no bytes of it that are worth keeping.
+    #[serde(default)]
+    withheld: Option<Fault>,
 }
 
 /// Brings the session's snapshot up to date, or leaves it as it is and says why. Says whether anything changed.
@@ -54,7 +66,7 @@ pub(super) async fn follow<P: Platform>(session: &Session<P>) -> Result<bool, Cl
         next = restore(session).await?;
     }
     let began = (next.followed, next.seq);
-    let mut missing = HashSet::new();
+    let mended = ask_again(session, &keys, &mut next).await?;
     loop {
         let path = format!("/v1/library?since={}&limit={MAX_FEED}", next.seq);
         let feed: Feed = shared.server.get(&path).await?;
@@ -62,32 +74,24 @@ pub(super) async fn follow<P: Platform>(session: &Session<P>) -> Result<bool, Cl
             return Err(ClientError::Rollback { what: "library" });
         }
         for entry in &feed.entries {
-            let row = check(&next, entry)?;
+            let checked = check(&next, entry)?;
             let head = next_head(&next.head, entry);
-            let row = match row {
-                Checked::Deleted => Row { version: entry.version, sealed: None, record: None },
-                Checked::Superseded => {
-                    missing.insert(entry.record);
-                    next.advance(entry.seq, head);
-                    next.rows
-                        .entry(entry.record)
-                        .and_modify(|row| row.version = entry.version)
-                        .or_insert(Row { version: entry.version, sealed: None, record: None });
-                    continue;
-                }
-                Checked::Sealed(sealed) => {
-                    let plain = keys
-                        .open_record(shared.account, entry.record, entry.version, sealed)
-                        .map_err(|error| ClientError::sealed(error, "a record of the library"))?;
-                    let (record, seen) = Record::decode(&plain)?;
-                    if !next.agrees(&seen) {
-                        return Err(ClientError::Fork { what: "library" });
+            let (sealed, record) = match checked {
+                Checked::Deleted => (None, None),
+                // If this was its newest version, the server keeps it back.
+                Checked::Superseded => (None, Some(Record::Unreadable(Fault::Withheld))),
+                Checked::Altered => (None, Some(Record::Unreadable(Fault::Damaged))),
+                Checked::Sealed(sealed) => match open(&keys, session, entry.record, entry.version, sealed) {
+                    Ok((record, seen)) => {
+                        if !next.agrees(&seen) {
+                            return Err(ClientError::Fork { what: "library" });
+                        }
+                        (Some(sealed.to_vec()), Some(record))
                     }
-                    Row { version: entry.version, sealed: Some(sealed.to_vec()), record: Some(record) }
-                }
+                    Err(fault) => (Some(sealed.to_vec()), Some(Record::Unreadable(fault))),
+                },
             };
-            missing.remove(&entry.record);
-            next.set(entry.record, row);
+            next.set(entry.record, Row { version: entry.version, seq: entry.seq, sealed, record });
             next.advance(entry.seq, head);
         }
         if feed.head.as_ref() != next.head {
@@ -100,17 +104,12 @@ pub(super) async fn follow<P: Platform>(session: &Session<P>) -> Result<bool, Cl
             return Err(ClientError::nonsense("a feed that ends before its end"));
         }
     }
-    if !missing.is_empty() {
-        return Err(ClientError::tampered(
-            "the library (the server keeps the newest version of a record back)",
-        ));
-    }
     if session.is_locked() {
         return Err(ClientError::Locked);
     }
     next.followed = true;
-    let changed = began != (true, next.seq);
-    if began.1 != next.seq {
+    let changed = mended || began != (true, next.seq);
+    if mended || began.1 != next.seq {
         keep(session, &next).await?;
     }
     shared.library.replace(next);
@@ -120,9 +119,62 @@ pub(super) async fn follow<P: Platform>(session: &Session<P>) -> Result<bool, Cl
     Ok(changed)
 }
 
+/// What a sealed record says, if it is this version of this record.
+fn open<P: Platform>(
+    keys: &Keyring,
+    session: &Session<P>,
+    record: RecordId,
+    version: u64,
+    sealed: &[u8],
+) -> Result<(Record, Seen), Fault> {
+    let plain =
+        keys.open_record(session.account(), record, version, sealed).map_err(|error| match error {
+            KeyError::TooNew { .. } => Fault::TooNew,
+            KeyError::Rejected | KeyError::Malformed | KeyError::UnknownGeneration { .. } => Fault::Damaged,
+        })?;
+    Record::decode(&plain)
+}
+
+/// Asks once more for records whose bytes were missing or wrong. Says whether one of them can be read now.
+async fn ask_again<P: Platform>(
+    session: &Session<P>,
+    keys: &Keyring,
+    next: &mut Snapshot,
+) -> Result<bool, ClientError> {
+    let broken: Vec<_> = next
+        .unreadable()
+        .filter(|broken| broken.fault != Fault::TooNew)
+        .filter_map(|broken| Some((broken.record, next.rows.get(&broken.record)?.clone())))
+        .filter(|(_, row)| row.seq > 0)
+        .take(AGAIN)
+        .collect();
+    let mut mended = false;
+    for (record, row) in broken {
+        let path = format!("/v1/library?since={}&limit=1", row.seq - 1);
+        let feed: Feed = session.0.server.get(&path).await?;
+        let is_it = |entry: &&Entry| (entry.record, entry.version) == (record, row.version);
+        let Some(sealed) = feed.entries.first().filter(is_it).and_then(|entry| entry.sealed.as_ref()) else {
+            continue;
+        };
+        // Its seal binds account, record and version: nothing else vouches for it, and nothing else need.
+        if let Ok((opened, seen)) = open(keys, session, record, row.version, sealed.as_ref()) {
+            if !next.agrees(&seen) {
+                return Err(ClientError::Fork { what: "library" });
+            }
+            let sealed = Some(sealed.as_ref().to_vec());
+            mended |= !matches!(opened, Record::Unreadable(_));
+            next.set(record, Row { sealed, record: Some(opened), ..row });
+        }
+    }
+    Ok(mended)
+}
+
 enum Checked<'a> {
     Sealed(&'a [u8]),
+    /// There is a newer version, or else it is withheld.
     Superseded,
+    /// Not the bytes of its digest.
+    Altered,
     Deleted,
 }
 
@@ -131,14 +183,14 @@ fn check<'a>(snapshot: &Snapshot, entry: &'a Entry) -> Result<Checked<'a>, Clien
     if entry.seq != snapshot.seq + 1 || entry.version != snapshot.version(entry.record) + 1 {
         return Err(ClientError::Fork { what: "library" });
     }
-    let altered = || ClientError::tampered("a record of the library");
     match (&entry.sealed, entry.deleted) {
         (None, true) if entry.digest.as_ref() == record_digest(b"") => Ok(Checked::Deleted),
         (None, false) => Ok(Checked::Superseded),
         (Some(sealed), false) if entry.digest.as_ref() == record_digest(sealed.as_ref()) => {
             Ok(Checked::Sealed(sealed.as_ref()))
         }
-        _ => Err(altered()),
+        (Some(_), false) => Ok(Checked::Altered),
+        (_, true) => Err(ClientError::tampered("the library's history")),
     }
 }
 
@@ -156,18 +208,16 @@ async fn restore<P: Platform>(session: &Session<P>) -> Result<Snapshot, ClientEr
         return Ok(snapshot);
     }
     let keys = session.keys()?;
-    for CachedRow { record, version, sealed } in cache.rows {
+    for CachedRow { record, version, seq, sealed, withheld } in cache.rows {
         let opened = match &sealed {
-            Some(sealed) => {
-                let plain = keys
-                    .open_record(session.account(), record, version, sealed)
-                    .map_err(|error| ClientError::sealed(error, "the library kept on this device"))?;
-                Some(Record::decode(&plain)?.0)
-            }
-            None => None,
+            Some(sealed) => match open(&keys, session, record, version, sealed) {
+                Ok((record, _)) => Some(record),
+                Err(fault) => Some(Record::Unreadable(fault)),
+            },
+            None => withheld.map(Record::Unreadable),
         };
         let sealed = sealed.map(serde_bytes::ByteBuf::into_vec);
-        snapshot.set(record, Row { version, sealed, record: opened });
+        snapshot.set(record, Row { version, seq, sealed, record: opened });
     }
     (snapshot.seq, snapshot.head) = (cache.seq, *cache.head);
     snapshot.heads = cache.heads.as_chunks().0.iter().copied().collect::<VecDeque<_>>();
@@ -178,7 +228,12 @@ async fn keep<P: Platform>(session: &Session<P>, snapshot: &Snapshot) -> Result<
     let rows = snapshot.rows.iter().map(|(record, row)| CachedRow {
         record: *record,
         version: row.version,
+        seq: row.seq,
         sealed: row.sealed.clone().map(serde_bytes::ByteBuf::from),
+        withheld: match row.record {
+            Some(Record::Unreadable(fault)) if row.sealed.is_none() => Some(fault),
+            _ => None,
+        },
     });
     let cache = Cache {
         v: FORMAT,

@@ -1,6 +1,7 @@
 //! The library: sealed records, kept in step with the server's feed, opened here and nowhere else.
 //!
-//! * [`feed`]: following the chain; a rollback, a fork or a withheld record ends in an error and changes nothing.
+//! * [`feed`]: following the chain; a rollback or a fork ends in an error and changes nothing, and a record that cannot be
+//!   read is told of by [`Library::unreadable`] while the rest is shown.
 //! * [`snapshot`]: what the records say, taken together.
 //! * [`view`]: searching and sorting.
 //! * Writing is compare-and-swap. What is to be changed is a function of the newest snapshot, so that after a conflict it
@@ -16,12 +17,12 @@ use gloaming_ids::{RecordId, UnixMillis, VideoId};
 
 pub use pace::PositionPace;
 pub(crate) use snapshot::Snapshot;
-pub use snapshot::{Playlist, VideoRow};
+pub use snapshot::{Playlist, Unreadable, VideoRow};
 pub use view::{Query, Sort, Within, fold};
 
 use crate::{
     ClientError, Platform, Session,
-    records::{Kept, PlaylistRecord, PositionRecord, Record, SettingsRecord, VideoRecord},
+    records::{Fault, Kept, PlaylistRecord, PositionRecord, Record, SettingsRecord, VideoRecord},
 };
 
 /// How often a write is merged and tried again before it is given up.
@@ -59,6 +60,34 @@ impl<P: Platform> Library<P> {
     /// Grows with every change of the snapshot, from here or elsewhere.
     pub fn revision(&self) -> u64 {
         self.0.0.revision.get()
+    }
+
+    /// The records that cannot be read: tampered with, kept back, or written by a newer version. A person is to be told of
+    /// each, because what they say is in no list.
+    pub fn unreadable(&self) -> Vec<Unreadable> {
+        self.0.0.library.borrow().unreadable().collect()
+    }
+
+    /// Gives a record that cannot be read up for good, by the beginning of its id, so that nobody is told of it any more.
+    pub async fn forget_unreadable(&self, name: &str) -> Result<(), ClientError> {
+        let found: Vec<_> = self
+            .unreadable()
+            .into_iter()
+            .filter(|broken| broken.record.to_string().starts_with(name))
+            .collect();
+        let broken = match found.as_slice() {
+            [] => return Err(ClientError::NotFound { what: format!("unreadable entry {name:?}") }),
+            [broken] => *broken,
+            _ => return Err(ClientError::Ambiguous { name: name.into() }),
+        };
+        if broken.fault == Fault::TooNew {
+            return Err(ClientError::TooNew { what: format!("entry {} of the library", broken.record) });
+        }
+        self.write(|library| {
+            let there = library.unreadable().any(|there| there == broken);
+            Ok(if there { vec![Edit::Delete(broken.record)] } else { vec![] })
+        })
+        .await
     }
 
     /// Every video, in the trash or not, in no order that matters.
@@ -332,6 +361,9 @@ impl<P: Platform> Library<P> {
             let edits = intent(&shared.library.borrow())?;
             if edits.is_empty() {
                 return Ok(());
+            }
+            if edits.iter().any(|edit| shared.library.borrow().is_beyond_us(edit.record())) {
+                return Err(ClientError::TooNew { what: "this entry of the library".into() });
             }
             if edits.len() > MAX_CHANGES {
                 return Err(ClientError::WrongState { reason: "too many changes at once".into() });

@@ -4,8 +4,8 @@ use gloaming_api::library::EMPTY_HEAD;
 use gloaming_ids::{RecordId, UnixMillis, VideoId};
 
 use crate::records::{
-    Digest, Kept, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen, SettingsRecord, TrackSummary,
-    VideoRecord,
+    Digest, Fault, Kept, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen, SettingsRecord,
+    TrackSummary, VideoRecord,
 };
 
 /// Heads that are remembered, so that what other writers had seen can be checked.
@@ -55,10 +55,43 @@ pub struct Playlist {
     pub items: Vec<VideoId>,
 }
 
+/// A record that is there and cannot be read. What it says is missing from everything else, so a person is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which.
+    pub record: RecordId,
+    /// Why.
+    pub fault: Fault,
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { record, fault } = self;
+        match fault {
+            Fault::TooNew => write!(
+                f,
+                "entry {record} of the library was written by a newer version of Gloaming, and is not shown here; update this one"
+            ),
+            Fault::Damaged => write!(
+                f,
+                "entry {record} of the library did not pass its integrity check, and is not shown: it was damaged or tampered \
+                 with. Ask whoever runs the server to restore it from a backup, and compare with another device"
+            ),
+            Fault::Withheld => write!(
+                f,
+                "the server keeps entry {record} of the library back, so it is not shown. Ask whoever runs the server to restore \
+                 it from a backup, and compare with another device"
+            ),
+        }
+    }
+}
+
 /// A record as the feed left it.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) version: u64,
+    /// Where in the feed this version is.
+    pub(crate) seq: u64,
     /// The sealed bytes, for the cache; none after a deletion.
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) record: Option<Record>,
@@ -145,10 +178,26 @@ impl Snapshot {
                 Some(Record::Video(record)) => index(&mut self.videos, record.known.video, there),
                 Some(Record::Position(record)) => index(&mut self.positions, record.known.video, there),
                 Some(Record::Settings(_)) => self.settings = there.then_some(id),
-                Some(Record::Playlist(_) | Record::Unknown) | None => {}
+                Some(Record::Playlist(_) | Record::Unknown | Record::Unreadable(_)) | None => {}
             }
         }
         self.rows.insert(id, row);
+    }
+
+    /// The records that cannot be read.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = Unreadable> {
+        self.rows.iter().filter_map(|(record, row)| match row.record {
+            Some(Record::Unreadable(fault)) => Some(Unreadable { record: *record, fault }),
+            _ => None,
+        })
+    }
+
+    /// Whether a newer version of this program wrote this record, so that writing it from here would lose something.
+    pub(crate) fn is_beyond_us(&self, record: RecordId) -> bool {
+        matches!(
+            self.rows.get(&record).and_then(|row| row.record.as_ref()),
+            Some(Record::Unknown | Record::Unreadable(Fault::TooNew))
+        )
     }
 
     fn record(&self, id: Option<&RecordId>) -> Option<&Record> {
@@ -279,7 +328,7 @@ mod tests {
         let list = PlaylistRecord { name: "Sea".into(), path: None, items: vec![gone, here] };
         let mut snapshot = Snapshot::default();
         let mut set = |id: u8, record| {
-            let row = Row { version: 1, sealed: None, record };
+            let row = Row { version: 1, seq: 1, sealed: None, record };
             snapshot.set(RecordId::from_bytes([id; 16]), row);
         };
         set(1, Some(Record::Playlist(Kept::new(list))));

@@ -166,8 +166,10 @@ mod tests {
     fn videos_are_found_by_title_file_and_playlist_and_never_in_the_trash() {
         let mut library = Snapshot::default();
         let mut add = |n: u8, record| {
-            library
-                .set(RecordId::from_bytes([n; 16]), Row { version: 1, sealed: None, record: Some(record) });
+            library.set(
+                RecordId::from_bytes([n; 16]),
+                Row { version: 1, seq: 1, sealed: None, record: Some(record) },
+            );
         };
         let ids: Vec<_> = (1..=3).map(|n| VideoId::from_bytes([n; 16])).collect();
         let titles = ["Été au port", "Part 10", "Part 2"];

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     block_on, date, device_name, now,
-    remote::{Remote, ask, ask_twice, first_line, typed},
+    remote::{Remote, ask, ask_twice, first_line, tell_unreadable, typed},
     size,
 };
 use crate::{
@@ -119,7 +119,8 @@ impl Run for Account {
                 AccountVerb::Create { setup, name } => {
                     let username = name.get()?;
                     let password = remote.new_password()?;
-                    let client = remote.or_at(&setup).client()?;
+                    let remote = remote.or_at(&setup);
+                    let client = remote.client()?;
                     let (session, phrase) =
                         client.register(token(&setup), &username, &password, &device_name()).await?;
                     let data = json!({
@@ -137,12 +138,15 @@ impl Run for Account {
                              Write them down now: they are not shown again.\n\n{rows}\n"
                         )
                     });
+                    remote.remember()?;
                 }
                 AccountVerb::Login { name } => {
                     let username = name.get()?;
                     let password = remote.password("Password: ")?;
                     let session = remote.client()?.login(&username, &password, &device_name()).await?;
+                    remote.remember()?;
                     session.library().sync().await?;
+                    tell_unreadable(&session);
                     let data = json!({ "account": session.account(), "username": session.username() });
                     terminal.print(&data, |_| format!("Signed in as {username}.\n"));
                 }
@@ -173,7 +177,9 @@ impl Run for Account {
                     let password = remote.new_password()?;
                     let client = remote.client()?;
                     let session = client.recover(&username, &phrase, &password, &device_name()).await?;
+                    remote.remember()?;
                     session.library().sync().await?;
+                    tell_unreadable(&session);
                     terminal.note("The password is set, and other devices are signed out.");
                 }
                 AccountVerb::Sessions { revoke: Some(id) } => {

@@ -1,15 +1,25 @@
 use clap::Args;
-use gloaming_client::{orphans, unfinished};
+use gloaming_client::{Fault, orphans, unfinished};
 use serde::Serialize;
 
 use super::{block_on, now, remote::Remote, size};
-use crate::{Run, failure::Failure, terminal::Terminal};
+use crate::{
+    Run,
+    failure::{Exit, Failure},
+    terminal::Terminal,
+};
 
 /// Look whether everything is well: server, clock, account, library, uploads that were interrupted
+///
+/// Ends with 21 if there is something to look at.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
     remote: Remote,
+
+    /// Give an unreadable entry of the library up, for good
+    #[arg(long, value_name = "ENTRY")]
+    forget: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -21,6 +31,12 @@ struct Finding {
 
 impl Run for Doctor {
     fn run(self, terminal: &Terminal) -> Result<(), Failure> {
+        if let Some(entry) = &self.forget {
+            block_on(async {
+                let session = self.remote.open().await?;
+                Ok(session.library().forget_unreadable(entry).await?)
+            })?;
+        }
         let findings = block_on(async {
             let mut findings = Vec::new();
             let mut found = |what, good, says: String| findings.push(Finding { what, good, says });
@@ -71,7 +87,21 @@ impl Run for Doctor {
             match library.sync().await {
                 Err(error) => found("library", false, error.to_string()),
                 Ok(_) => {
-                    found("library", true, format!("{} videos, history unbroken", library.videos().len()));
+                    let unreadable = library.unreadable();
+                    for broken in &unreadable {
+                        let mut says = broken.to_string();
+                        if broken.fault != Fault::TooNew {
+                            says += ". `gloaming doctor --forget ENTRY` gives it up for good";
+                        }
+                        found("library", false, says);
+                    }
+                    if unreadable.is_empty() {
+                        found(
+                            "library",
+                            true,
+                            format!("{} videos, history unbroken", library.videos().len()),
+                        );
+                    }
                     match orphans(&session).await {
                         Err(error) => found("storage", false, error.to_string()),
                         Ok(lost) if lost.is_empty() => {
@@ -108,6 +138,12 @@ impl Run for Doctor {
             };
             findings.iter().map(line).collect()
         });
-        Ok(())
+        match findings.iter().filter(|finding| !finding.good).count() {
+            0 => Ok(()),
+            1 => Err(Failure::new(Exit::Unwell, "unwell", "there is something to look at")),
+            count => {
+                Err(Failure::new(Exit::Unwell, "unwell", format!("there are {count} things to look at")))
+            }
+        }
     }
 }

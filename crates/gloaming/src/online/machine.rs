@@ -89,22 +89,32 @@ impl LocalFile {
 
 /// This machine, with one profile's notes and one server.
 pub(crate) struct Machine {
+    /// For the server, and no other: its certificate may be pinned.
     http: reqwest::Client,
+    /// For an object store elsewhere.
+    other: reqwest::Client,
     server: Url,
     profile: PathBuf,
     token: RefCell<Option<String>>,
 }
 
 impl Machine {
-    /// `profile` is this profile's folder, made if it is not there.
-    pub(crate) fn new(http: reqwest::Client, server: Url, profile: PathBuf) -> io::Result<Self> {
+    /// `profile` is this profile's folder, made if it is not there. The token that it keeps is for the server that it
+    /// remembers: `known` says whether this is that one.
+    pub(crate) fn new(
+        http: reqwest::Client,
+        other: reqwest::Client,
+        server: Url,
+        profile: PathBuf,
+        known: bool,
+    ) -> io::Result<Self> {
         make_private(&profile)?;
         let token = match fs::read_to_string(profile.join("token")) {
-            Ok(token) => Some(token.trim().to_owned()),
+            Ok(token) => known.then(|| token.trim().to_owned()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { http, server, profile, token: RefCell::new(token) })
+        Ok(Self { http, other, server, profile, token: RefCell::new(token) })
     }
 
     /// The address of a page of the server.
@@ -113,8 +123,10 @@ impl Machine {
     }
 
     /// Where an object is: the server names its own store by a path, any other by its whole address.
-    fn object(&self, url: &str) -> Result<Url, StoreFailure> {
-        self.server.join(url).map_err(|_| StoreFailure::Expired)
+    fn object(&self, url: &str) -> Result<(&reqwest::Client, Url), StoreFailure> {
+        let url = self.server.join(url).map_err(|_| StoreFailure::Expired)?;
+        let http = if url.origin() == self.server.origin() { &self.http } else { &self.other };
+        Ok((http, url))
     }
 
     fn place(&self, shelf: Shelf, name: &str) -> PathBuf {
@@ -261,7 +273,8 @@ impl Platform for Machine {
             counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
             Ok::<_, io::Error>(piece)
         }));
-        let mut ask = self.http.put(self.object(&upload.url)?).header(CONTENT_LENGTH, upload.length);
+        let (http, url) = self.object(&upload.url)?;
+        let mut ask = http.put(url).header(CONTENT_LENGTH, upload.length);
         for header in upload.headers.iter().filter(|h| !h.name.eq_ignore_ascii_case("content-length")) {
             ask = ask.header(&header.name, &header.value);
         }
@@ -281,8 +294,8 @@ impl Platform for Machine {
     async fn get(&self, download: &SignedDownload, range: Range<u64>) -> Result<Chunk, StoreFailure> {
         let len = at(range.end - range.start);
         let wanted = format!("bytes={}-{}", range.start, range.end - 1);
-        let ask = self.http.get(self.object(&download.url)?).header(RANGE, wanted);
-        let mut answer = ask.send().await.map_err(store_offline)?;
+        let (http, url) = self.object(&download.url)?;
+        let mut answer = http.get(url).header(RANGE, wanted).send().await.map_err(store_offline)?;
         let whole = range.start == 0 && range.end == download.length;
         match answer.status().as_u16() {
             206 => {}

@@ -30,28 +30,68 @@ pub(crate) use verify::Verify;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use gloaming_client::ClientError;
+use gloaming_client::{ClientError, Control};
 
 use crate::failure::{Exit, Failure};
 
+/// How long work that was told to stop may take to put away what it has.
+const PUT_AWAY: Duration = Duration::from_secs(5);
+
 /// Runs one verb's work to its end, on this thread; sealing and reading happen beside it. An interrupt stops it.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    run(work, None)
+}
+
+/// Like [`block_on`], for work that `control` stops: an interrupt lets it put away what it has. A second one does not.
+fn block_on_stoppable<T>(
+    control: &Control,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    run(work, Some(control))
+}
+
+fn run<T>(work: impl Future<Output = Result<T, Failure>>, control: Option<&Control>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
         .build()
         .map_err(|error| Failure::new(Exit::Bug, "no_runtime", error.to_string()))?;
+    let stopped = || {
+        let message = "stopped; do the same again to go on from here";
+        Err(Failure::new(Exit::Interrupted, "interrupted", message))
+    };
     let all = async {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = &mut work => return done,
+            () = interrupt() => {}
+        }
+        let Some(control) = control else { return stopped() };
+        control.cancel();
         tokio::select! {
             done = work => done,
-            _ = tokio::signal::ctrl_c() => {
-                Err(Failure::new(Exit::Interrupted, "interrupted", "stopped; do the same again to go on from here"))
-            }
+            () = interrupt() => stopped(),
+            () = tokio::time::sleep(PUT_AWAY) => stopped(),
         }
     };
     let done = tokio::task::LocalSet::new().block_on(&runtime, all);
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
+}
+
+/// Waits for Ctrl-C, or for the system's wish that this process ends.
+async fn interrupt() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let ended = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = ended => {}
+    }
 }
 
 impl From<ClientError> for Failure {

@@ -37,13 +37,14 @@ pub(crate) struct Remote {
     #[arg(long, global = true, help_heading = HEADING, value_name = "FILE")]
     cacert: Option<PathBuf>,
 
-    /// Believe exactly the certificate with this SHA-256 fingerprint, as a self-signed server prints it; remembered
+    /// Believe exactly the certificate with this SHA-256 fingerprint, as a self-signed server prints it; remembered, and
+    /// asked of this server alone
     #[arg(long, global = true, help_heading = HEADING, value_name = "HEX")]
     pin: Option<String>,
 }
 
 /// What a profile remembers of its server.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Address {
     server: String,
     pin: Option<String>,
@@ -54,6 +55,29 @@ impl Remote {
     /// A client of the server that was named now or before.
     pub(crate) fn client(&self) -> Result<Client<Machine>, Failure> {
         let folder = self.folder()?;
+        let (address, server, same) = self.address(&folder)?;
+        let pinned = tls::http(address.pin.as_deref(), address.cacert.as_deref())?;
+        // The pin is that server's certificate, and says nothing of an object store elsewhere.
+        let other = tls::http(None, address.cacert.as_deref())?;
+        let machine = Machine::new(pinned, other, server, folder.clone(), same)
+            .map_err(|error| Failure::file(&folder, &error))?;
+        Ok(Client::new(machine))
+    }
+
+    /// Remembers the server, now that it has shown to be the one that was meant: somebody signed in there.
+    pub(crate) fn remember(&self) -> Result<(), Failure> {
+        let folder = self.folder()?;
+        let (address, _, _) = self.address(&folder)?;
+        if self.known()?.as_ref() == Some(&address) {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(&address).expect("an address serialises");
+        let place = folder.join("server.json");
+        write_private(&place, &bytes).map_err(|error| Failure::file(&place, &error))
+    }
+
+    /// The server that was named now or before, and whether it is the one that the profile remembers.
+    fn address(&self, folder: &Path) -> Result<(Address, Url, bool), Failure> {
         let known = self.known()?;
         let server = self.server.clone().or_else(|| known.as_ref()?.server.parse().ok());
         let server = server.ok_or_else(|| {
@@ -75,14 +99,7 @@ impl Remote {
         let known = known.filter(|_| same);
         let pin = self.pin.clone().or_else(|| known.as_ref()?.pin.clone());
         let cacert = self.cacert.clone().or_else(|| known.as_ref()?.cacert.clone());
-        let http = tls::http(pin.as_deref(), cacert.as_deref())?;
-        let address = Address { server: server.to_string(), pin, cacert };
-        let machine =
-            Machine::new(http, server, folder.clone()).map_err(|error| Failure::file(&folder, &error))?;
-        let bytes = serde_json::to_vec(&address).expect("an address serialises");
-        let place = folder.join("server.json");
-        write_private(&place, &bytes).map_err(|error| Failure::file(&place, &error))?;
-        Ok(Client::new(machine))
+        Ok((Address { server: server.to_string(), pin, cacert }, server, same))
     }
 
     /// Whoever is signed in.
@@ -104,6 +121,8 @@ impl Remote {
             session.unlock(&self.password("Password: ")?).await?;
         }
         session.library().sync().await?;
+        self.remember()?;
+        tell_unreadable(&session);
         Ok(session)
     }
 
@@ -154,6 +173,13 @@ impl Remote {
             ));
         }
         Ok(state_folder()?.join("gloaming").join(&self.profile))
+    }
+}
+
+/// Tells of entries of the library that are in no list because they cannot be read.
+pub(crate) fn tell_unreadable(session: &Session<Machine>) {
+    for broken in session.library().unreadable() {
+        let _ = writeln!(io::stderr(), "Warning: {broken}.");
     }
 }
 

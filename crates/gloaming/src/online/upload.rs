@@ -1,5 +1,5 @@
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{
-    block_on, clock,
+    block_on_stoppable, clock,
     machine::{LocalFile, Machine},
     remote::Remote,
     size,
@@ -90,14 +90,15 @@ impl Run for Upload {
         if items.is_empty() {
             return Err(Failure::new(Exit::NotFound, "nothing_to_do", "there is no video in these folders"));
         }
-        block_on(async {
+        let control = Control::default();
+        block_on_stoppable(&control, async {
             let session = self.remote.open().await?;
             let library = session.library();
             let mut list = None;
             let mut outcomes = Vec::new();
             let mut first_failure = None;
             for item in &items {
-                let outcome = match self.one(&session, item, terminal).await {
+                let outcome = match self.one(&session, item, &control, terminal).await {
                     Ok(outcome) => {
                         if let (Some(video), false) = (outcome.video, self.dry_run) {
                             if let Some(name) = &self.playlist {
@@ -148,6 +149,7 @@ fn stops_all(failure: &Failure) -> bool {
             | Exit::Server
             | Exit::Offline
             | Exit::Refused
+            | Exit::Interrupted
     )
 }
 
@@ -156,6 +158,7 @@ impl Upload {
         &self,
         session: &Session<Machine>,
         item: &Item,
+        control: &Control,
         terminal: &Terminal,
     ) -> Result<Outcome, Failure> {
         let path = &item.path;
@@ -183,10 +186,13 @@ impl Upload {
         bar.set_message(file_name.clone());
         let told = RefCell::new(None::<String>);
         let options = PublishOptions { file_name, title: self.title.clone(), again: self.again };
-        let listener = |progress: &Progress| show(&bar, terminal, &told, progress);
-        let control = Control::default();
+        let safe = Cell::new(0);
+        let listener = |progress: &Progress| {
+            safe.set(progress.packs_done);
+            show(&bar, terminal, &told, progress);
+        };
         let published = loop {
-            match publish(session, &source, &options, &control, &listener).await {
+            match publish(session, &source, &options, control, &listener).await {
                 Err(ClientError::SlowDown { seconds }) => {
                     tokio::time::sleep(Duration::from_secs(seconds)).await
                 }
@@ -194,12 +200,22 @@ impl Upload {
             }
         };
         bar.finish_and_clear();
-        let published = published?;
+        let published = published.map_err(|error| match error {
+            ClientError::Cancelled => paused(safe.get()),
+            error => error.into(),
+        })?;
         let row = session.library().video(published.video);
         let (duration, bytes) = row.map_or((None, None), |row| (Some(row.duration_ms), Some(row.size)));
         let status = if published.already { "already there" } else { "stored" };
         Ok(outcome(status, Some(published.video), duration, bytes))
     }
+}
+
+/// Somebody stopped it. How many packs there will be in all is known only once the last is sealed.
+fn paused(packs: u64) -> Failure {
+    let packs = if packs == 1 { "1 pack is".into() } else { format!("{packs} packs are") };
+    let message = format!("paused: {packs} safe. Run the same command to go on");
+    Failure::new(Exit::Interrupted, "interrupted", message)
 }
 
 fn show(bar: &ProgressBar, terminal: &Terminal, told: &RefCell<Option<String>>, progress: &Progress) {

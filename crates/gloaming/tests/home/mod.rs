@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several tests, which fail by panicking")]
 
 use std::{
+    collections::HashSet,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -214,6 +215,16 @@ impl Home {
         refusal(&output, args)
     }
 
+    /// What `doctor` finds wrong, by name.
+    pub(crate) fn ailments(&self, device: &str) -> Vec<String> {
+        let output = self.run(device, &["doctor"]);
+        let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let bad = findings.as_array().unwrap().iter().filter(|finding| finding["good"] == false);
+        let bad: Vec<_> = bad.map(|finding| finding["what"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(output.status.code(), Some(if bad.is_empty() { 0 } else { 21 }), "{findings}");
+        bad
+    }
+
     /// From now on, answers are what `lie` makes of them.
     pub(crate) fn lie(&self, lie: impl FnMut(&str, &str, &mut u16, &mut Vec<u8>) + Send + 'static) {
         self.lies.lock().unwrap().lie = Some(Box::new(lie));
@@ -240,10 +251,11 @@ impl Home {
         });
     }
 
-    /// Objects that were sent to the store, since the server was last told to be honest.
+    /// Objects that were sent to the store, however often, since the server was last told to be honest.
     pub(crate) fn objects_sent(&self) -> usize {
         let lies = self.lies.lock().unwrap();
-        lies.seen.iter().filter(|seen| seen.starts_with("PUT /blobs/")).count()
+        let sent = lies.seen.iter().filter(|seen| seen.starts_with("PUT /blobs/"));
+        sent.filter_map(|seen| seen.split('?').next()).collect::<HashSet<_>>().len()
     }
 
     /// Starts a verb, and waits until it has sent so many objects to the store.
@@ -275,6 +287,26 @@ impl Drop for Home {
             server.stop();
         }
     }
+}
+
+/// A server with a certificate of its own, until the tests end: its address, set-up link and fingerprint. It keeps
+/// everything in `data`.
+pub(crate) fn secure_server(data: &Path) -> (String, String, String) {
+    let at = free_port();
+    let mut config = gloaming_server::Config::new(data);
+    config.tls = gloaming_server::Tls::SelfSigned;
+    config.public_url = Some(format!("https://{at}").parse().unwrap());
+    let (told, tell) = mpsc::channel();
+    thread::spawn(move || {
+        runtime().block_on(async move {
+            let listener = TcpListener::bind(at).await.unwrap();
+            let server = gloaming_server::Server::open(config).await.unwrap();
+            told.send((server.setup_link(at).unwrap(), server.fingerprint().unwrap().to_owned())).unwrap();
+            server.run(listener, std::future::pending()).await.unwrap();
+        });
+    });
+    let (setup, fingerprint) = tell.recv().unwrap();
+    (format!("https://{at}"), setup, fingerprint)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -372,6 +404,12 @@ pub(crate) fn packets(source: &str) -> String {
 pub(crate) struct Running(pub(crate) Option<Child>);
 
 impl Running {
+    /// Sends it a signal, as Ctrl-C (`INT`) or a system that shuts down (`TERM`) does.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.0.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
     /// Waits for its end.
     pub(crate) fn end(&mut self) -> Output {
         self.0.take().unwrap().wait_with_output().unwrap()

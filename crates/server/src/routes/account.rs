@@ -72,7 +72,7 @@ pub(super) async fn finish_password(
 
 pub(super) fn new_password(finish: PasswordFinish) -> Result<NewPassword, ApiError> {
     check_stretching(finish.stretching)?;
-    keyring::check_sealed(&finish.password_wrap)?;
+    keyring::check_wrap(&finish.password_wrap)?;
     Ok(NewPassword {
         opaque_record: registration_finish(finish.upload.as_ref())?,
         stretching: finish.stretching,

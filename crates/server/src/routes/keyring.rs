@@ -1,7 +1,7 @@
 use axum::{extract::State, http::StatusCode};
 use gloaming_api::{
     Bytes, ErrorBody,
-    keyring::{KeyringUpdate, SealedKeyring},
+    keyring::{KeyringUpdate, SealedKeyring, wrap_version},
 };
 
 use crate::{
@@ -44,7 +44,7 @@ pub(super) async fn replace(
 pub(super) fn check(keyring: &SealedKeyring) -> Result<(), ApiError> {
     check_sealed(&keyring.sealed)?;
     for (n, wrap) in keyring.wraps.iter().enumerate() {
-        check_sealed(&wrap.sealed)?;
+        check_wrap(&wrap.sealed)?;
         if keyring.wraps[..n].iter().any(|other| other.method == wrap.method) {
             return Err(ApiError::bad_request("A keyring has one wrap for each way of unlocking."));
         }
@@ -55,7 +55,13 @@ pub(super) fn check(keyring: &SealedKeyring) -> Result<(), ApiError> {
     Ok(())
 }
 
-pub(super) fn check_sealed(sealed: &Bytes) -> Result<(), ApiError> {
+pub(super) fn check_wrap(sealed: &Bytes) -> Result<(), ApiError> {
+    check_sealed(sealed)?;
+    let version = wrap_version(sealed.as_ref());
+    version.map(drop).ok_or_else(|| ApiError::bad_request("A wrap begins with its version."))
+}
+
+fn check_sealed(sealed: &Bytes) -> Result<(), ApiError> {
     match sealed.0.len() {
         0 => Err(ApiError::bad_request("What should be sealed is empty.")),
         n if n > MAX_SEALED => Err(ApiError::too_large()),

@@ -7,7 +7,7 @@ use gloaming_api::{
         RecoveryChallenge, RecoveryFinish, RecoveryOpened, RecoveryProof, RecoveryStart, SessionOpened,
     },
 };
-use gloaming_grants::verify_recovery;
+use gloaming_grants::{verify_new_password, verify_recovery};
 use gloaming_ids::{AccountId, Context, UnixMillis};
 use sha2::{Digest, Sha256};
 
@@ -89,7 +89,7 @@ pub(super) async fn open(
     Ok(axum::Json(RecoveryOpened { keyring, response: response.into() }))
 }
 
-/// Ends a recovery: a new password, and all sessions before it end.
+/// Ends a recovery: a new password, signed by the words, and all sessions before it end.
 #[utoipa::path(
     post, path = "/v1/recovery/finish", tag = "account", request_body = RecoveryFinish,
     responses((status = 200, body = SessionOpened), (status = "default", body = ErrorBody))
@@ -100,10 +100,17 @@ pub(super) async fn finish(
     Json(finish): Json<RecoveryFinish>,
 ) -> Result<(HeaderMap, axum::Json<SessionOpened>), ApiError> {
     let now = app.now();
+    let digest = finish.password.digest();
     let new = new_password(finish.password)?;
     let opening = Opening::new(&client, &finish.device, finish.want_token, now)?;
     let attempt = app.recoveries.take(&finish.attempt, now)?;
-    if !attempt.proven {
+    let signed = match (&attempt.recovery_key, finish.signature.as_ref().try_into()) {
+        (Some(key), Ok(signature)) => {
+            verify_new_password(key, attempt.account, &attempt.challenge, &digest, signature).is_ok()
+        }
+        _ => false,
+    };
+    if !attempt.proven || !signed {
         return Err(ApiError::wrong_credentials());
     }
     let account = app.store.credentials(attempt.name).await?.ok_or_else(ApiError::wrong_credentials)?;

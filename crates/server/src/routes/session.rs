@@ -18,7 +18,7 @@ use crate::{
     client::Client,
     data_dir::entropy,
     error::ApiError,
-    extract::{Device, Id, Json, LOOPBACK_COOKIE, SECURE_COOKIE, new_token, token_hash},
+    extract::{Device, Id, Json, LOOPBACK_COOKIE, SECURE_COOKIE, new_token, token, token_hash},
 };
 
 /// Between the two messages of a sign-in; a slow device needs a while for Argon2id.
@@ -53,7 +53,7 @@ fn usual_stretching() -> Stretching {
     Stretching { memory_kib, passes, lanes }
 }
 
-/// Ends a sign-in.
+/// Ends a sign-in. The session that this device had before, if it shows one, ends too.
 #[utoipa::path(
     post, path = "/v1/sessions/finish", tag = "account", request_body = LoginFinish,
     responses((status = 200, body = SessionOpened), (status = "default", body = ErrorBody))
@@ -61,6 +61,7 @@ fn usual_stretching() -> Stretching {
 pub(super) async fn finish(
     State(app): State<App>,
     client: Client,
+    headers: HeaderMap,
     Json(finish): Json<LoginFinish>,
 ) -> Result<(HeaderMap, axum::Json<SessionOpened>), ApiError> {
     let now = app.now();
@@ -73,7 +74,9 @@ pub(super) async fn finish(
         return Err(ApiError::disabled());
     }
     let opening = Opening::new(&client, &finish.device, finish.want_token, now)?;
-    app.store.open_session(account.account, opening.session.clone(), now).await?;
+    // A device that signs in again leaves no session behind that it has no token of any more.
+    let replaces = token(&headers).map(token_hash);
+    app.store.open_session(account.account, opening.session.clone(), replaces, now).await?;
     Ok(opened(account.account, opening))
 }
 

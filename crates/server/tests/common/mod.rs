@@ -249,12 +249,16 @@ pub(crate) fn video(n: u8) -> VideoId {
 }
 
 pub(crate) fn keyring(version: u64) -> SealedKeyring {
-    let wrap = |method, fill| Wrap { method, sealed: Bytes(vec![fill; 60]) };
+    let wrap = |method, fill| Wrap { method, sealed: wrap(version, fill) };
     SealedKeyring {
         version,
         sealed: Bytes(vec![version as u8; 300]),
         wraps: vec![wrap(UnlockMethod::Password, 1), wrap(UnlockMethod::Recovery, 2)],
     }
+}
+
+pub(crate) fn wrap(version: u64, fill: u8) -> Bytes {
+    Bytes([version.to_be_bytes().as_slice(), &[fill; 52]].concat())
 }
 
 pub(crate) fn recovery_key() -> SigningKey {

@@ -1,5 +1,5 @@
 use gloaming_client::{
-    ClientError, Library, SettingsRecord,
+    ClientError, Fault, Library, SettingsRecord,
     library::{Query, Sort, VideoRow, Within},
 };
 use gloaming_ids::{RecordId, VideoId};
@@ -206,6 +206,11 @@ impl WebVault {
         let revision = library.revision();
         if self.0.told_revision.replace(revision) != revision {
             self.say(&wire::Event::Library { revision });
+            for broken in library.unreadable() {
+                let code = if broken.fault == Fault::TooNew { "too_new" } else { "unreadable" };
+                let alarm = wire::Alarm { code: code.into(), message: broken.to_string() };
+                self.say(&wire::Event::Alarm { alarm });
+            }
         }
     }
 
