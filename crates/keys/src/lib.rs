@@ -25,6 +25,8 @@ mod phrase;
 mod record;
 mod segment;
 mod signature;
+#[cfg(feature = "vectors")]
+pub mod vectors;
 mod video;
 
 pub use account::{AccountKey, KeyEncryptionKey, Method, unwrap_account_key, wrap_account_key};
