@@ -1,4 +1,23 @@
+import { app } from "../src/app/app.svelte";
+import { router } from "../src/app/router.svelte";
+import { library } from "../src/library/library.svelte";
 import { start } from "../src/start";
-import { fakeVault, onFake } from "./fake-vault";
+import { adding } from "../src/upload/adding.svelte";
+import { makeFake } from "./fake-vault";
 
-start(fakeVault, onFake);
+let stop: (() => void) | null = null;
+
+/** Begins anew with another make-believe vault at another address, without loading the page again. */
+function show(scenario: string, address: string): void {
+  stop?.();
+  app.enter({ kind: "starting" });
+  Object.assign(app, { online: true, alarms: [], phrase: null, ended: false });
+  library.clear();
+  adding.close();
+  router.go(address, { replace: true });
+  const { vault, onVault } = makeFake(scenario);
+  stop = start(vault, onVault);
+}
+
+Object.assign(globalThis, { show });
+show(new URLSearchParams(location.search).get("scenario") ?? "full", location.pathname + location.hash);

@@ -21,9 +21,10 @@ export function loadShaka(vault: Vault): Promise<Shaka> {
   return loading;
 }
 
-export async function attach(vault: Vault, video: HTMLVideoElement, onError: (error: VaultError) => void): Promise<Engine> {
+/** `captions`: subtitles are laid out in there. The browser's own would begin with a track that the page's policy refuses. */
+export async function attach(vault: Vault, video: HTMLVideoElement, captions: HTMLElement, onError: (error: VaultError) => void): Promise<Engine> {
   const shaka = await loadShaka(vault);
-  const player = new shaka.Player();
+  const player = new shaka.Player(null, captions);
   await player.attach(video);
   player.configure({
     // The vault retries by itself and knows why something failed; the player must not ask again for what cannot come.
