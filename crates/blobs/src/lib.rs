@@ -253,6 +253,7 @@ mod tests {
     fn secrets_are_not_printed() {
         let config = S3Config {
             endpoint: "https://s3.example".parse().unwrap(),
+            public_endpoint: None,
             region: "r".into(),
             bucket: "b".into(),
             prefix: "p/".into(),
