@@ -45,7 +45,7 @@ async fn clients_may_know_the_store_by_another_address(http: &Client, weed: &Wee
     let public = weed.origin().replace("127.0.0.1", "localhost");
     let config = S3Config { public_endpoint: Some(public.parse().unwrap()), ..weed.config() };
     let blobs = Blobs::open(BlobConfig::S3(config)).unwrap();
-    assert_eq!(blobs.store_origins(), [public.clone()]);
+    assert_eq!(blobs.store_origins(), std::slice::from_ref(&public));
     assert!(blobs.sign_put(object(5), 4, now()).url.starts_with(&public));
     assert_eq!(put(http, &blobs, object(5), 4, b"abcd".to_vec()).await, StatusCode::OK);
     assert_eq!(blobs.stored_length(object(5)).await.unwrap(), Some(4), "by the server's own address");
