@@ -47,8 +47,9 @@ fn collect(folder: &Path, into: &mut Vec<Source>) -> Result<()> {
 /// How many tests and files the rows name, and what is wrong with them.
 fn faults(text: &str, sources: &[Source]) -> (usize, Vec<String>) {
     let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| # "));
-    let (mut named, mut wrong) = (0, Vec::new());
+    let (mut read, mut named, mut wrong) = (0, 0, Vec::new());
     for row in rows {
+        read += 1;
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [number, attack, defence, shown_by] = cells[..] else {
             wrong.push(format!("this row does not have four cells: {row}"));
@@ -70,7 +71,7 @@ fn faults(text: &str, sources: &[Source]) -> (usize, Vec<String>) {
             }
         }
     }
-    if named == 0 {
+    if read == 0 {
         wrong.push("no row was found in it: this check would pass whatever is wrong".into());
     }
     (named, wrong)
