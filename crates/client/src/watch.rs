@@ -78,6 +78,10 @@ pub async fn open_video<P: Platform>(
 ) -> Result<OpenVideo<P>, ClientError> {
     let library = session.library();
     let no_such = || ClientError::NotFound { what: "such video in the library".into() };
+    if library.video_record(video).is_none() {
+        // Just unlocked, or added elsewhere: the library may not have come yet.
+        library.sync().await?;
+    }
     let record = library.video_record(video).ok_or_else(no_such)?;
     let VideoOpened { info, index } = session.0.server.get(&format!("/v1/videos/{video}")).await?;
     if info.video != video {
