@@ -34,11 +34,14 @@ pub(crate) const PASSWORD: &str = "velvet harbour lantern quietly";
 pub(crate) type Lie = Box<dyn FnMut(&str, &str, &mut u16, &mut Vec<u8>) + Send>;
 /// Where a lying server looks for an answer instead.
 pub(crate) type Detour = Box<dyn FnMut(&str, &str) -> Option<String> + Send>;
+/// What a proxy before the server answers by itself.
+pub(crate) type Refusal = Box<dyn FnMut(&str, &str) -> Option<u16> + Send>;
 
 #[derive(Default)]
 pub(crate) struct Lies {
     pub(crate) lie: Option<Lie>,
     pub(crate) detour: Option<Detour>,
+    pub(crate) refusal: Option<Refusal>,
     /// Method and path of every request.
     pub(crate) seen: Vec<String>,
 }
@@ -82,6 +85,9 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response<
     let path = {
         let mut lies = proxy.lies.lock().unwrap();
         lies.seen.push(format!("{method} {path}"));
+        if let Some(status) = lies.refusal.as_mut().and_then(|refusal| refusal(&method, &path)) {
+            return Response::builder().status(status).body(Body::empty()).unwrap();
+        }
         lies.detour.as_mut().and_then(|detour| detour(&method, &path)).unwrap_or(path)
     };
     let mut ask = proxy.http.request(head.method, format!("http://{}{path}", proxy.to)).body(body);
@@ -236,19 +242,13 @@ impl Home {
     }
 
     /// From now on, the store takes so many objects, and answers `status` to every other.
-    pub(crate) fn take_objects(&self, count: usize, refusal: u16) {
+    pub(crate) fn take_objects(&self, count: usize, status: u16) {
         let mut taken = 0;
-        let is_put = |method: &str, path: &str| method == "PUT" && path.starts_with("/blobs/");
-        self.detour(move |method, path| {
-            taken += usize::from(is_put(method, path));
-            (taken > count && is_put(method, path)).then(|| "/v1/nowhere".into())
-        });
-        self.lie(move |_, path, status, body| {
-            if path == "/v1/nowhere" {
-                *status = refusal;
-                body.clear();
-            }
-        });
+        self.lies.lock().unwrap().refusal = Some(Box::new(move |method, path| {
+            let is_put = method == "PUT" && path.starts_with("/blobs/");
+            taken += usize::from(is_put);
+            (is_put && taken > count).then_some(status)
+        }));
     }
 
     /// Objects that were sent to the store, however often, since the server was last told to be honest.
@@ -276,7 +276,7 @@ impl Home {
     /// From now on, the server is honest. Answers what was asked of it so far.
     pub(crate) fn honest(&self) -> Vec<String> {
         let mut lies = self.lies.lock().unwrap();
-        (lies.lie, lies.detour) = (None, None);
+        (lies.lie, lies.detour, lies.refusal) = (None, None, None);
         std::mem::take(&mut lies.seen)
     }
 }
