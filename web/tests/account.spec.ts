@@ -1,39 +1,34 @@
 // Getting in, staying in and being put out: what happens to an account besides the first sign-in.
 
 import { basename } from "node:path";
-import { expect, test, type BrowserContext, type Page } from "@playwright/test";
+import { expect, test } from "@playwright/test";
 import { expectAccessible } from "./axe";
-import { openGate, type Gate } from "./gate";
+import { chromiumOnly, openHome, type Home } from "./home";
 import { largeFilm } from "./media";
 import { chooseFiles, join, NAME, newDevice, newPage, PASSWORD, setUp, signIn, upload } from "./person";
-import { startServer, type Server } from "./server";
 
 test.describe.configure({ mode: "serial" });
 
 const SECOND = "copper-meadow-violin-tunnel-4-brisk";
 const THIRD = "marble-lagoon-cricket-ember-9-tidal";
-const chromiumOnly = () => test.skip(test.info().project.name !== "chromium", "the same code in every browser");
 
-let server: Server;
-let gate: Gate;
-let first: BrowserContext;
-let page: Page & { complaints: string[] };
+let home: Home;
+let server: Home["server"];
+let gate: Home["gate"];
+let first: Home["device"];
+let page: Home["page"];
 let phrase: string[];
 
 test.beforeAll(async ({ browser }) => {
   test.setTimeout(120_000);
-  gate = await openGate(() => server.listens);
-  server = await startServer("--public-url", gate.origin);
-  first = await newDevice(browser);
-  page = await newPage(first);
+  home = await openHome(browser);
+  ({ server, gate, device: first, page } = home);
   phrase = await setUp(page, server.setupLink);
   await largeFilm();
 });
 
 test.afterAll(async () => {
-  await first?.close();
-  await gate?.stop();
-  await server?.stop();
+  await home?.close();
 });
 
 test("a device that is signed out from another says so, forgets the keys and loses nothing", async ({ browser }) => {

@@ -3,35 +3,30 @@
 import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { basename } from "node:path";
-import { expect, test, type BrowserContext, type Page } from "@playwright/test";
+import { expect, test } from "@playwright/test";
 import { expectAccessible } from "./axe";
-import { openGate, type Gate } from "./gate";
+import { openHome, type Home } from "./home";
 import { film, largeFilm, streamHashes } from "./media";
 import { card, chooseFiles, NAME, newDevice, newPage, PASSWORD, playing, setUp, unlock, upload } from "./person";
-import { startServer, type Server } from "./server";
 
 test.describe.configure({ mode: "serial" });
 
 const TITLE = "evening-at-the-lake";
-let server: Server;
-let gate: Gate;
-let device: BrowserContext;
-let page: Page & { complaints: string[] };
+let home: Home;
+let server: Home["server"];
+let gate: Home["gate"];
+let page: Home["page"];
 let phrase: string[];
 
 test.beforeAll(async ({ browser }) => {
   test.setTimeout(120_000);
-  gate = await openGate(() => server.listens);
-  server = await startServer("--public-url", gate.origin);
-  device = await newDevice(browser);
-  page = await newPage(device);
+  home = await openHome(browser);
+  ({ server, gate, page } = home);
   await Promise.all([film(), largeFilm()]);
 });
 
 test.afterAll(async () => {
-  await device?.close();
-  await gate?.stop();
-  await server?.stop();
+  await home?.close();
 });
 
 test("the set-up link makes the owner, and the phrase is confirmed", async () => {

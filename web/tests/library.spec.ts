@@ -3,28 +3,25 @@
 import { copyFile, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, test, type BrowserContext, type Page } from "@playwright/test";
+import { expect, test } from "@playwright/test";
 import { expectAccessible } from "./axe";
-import { openGate, type Gate } from "./gate";
+import { chromiumOnly, openHome, type Home } from "./home";
 import { clip, film, largeFilm, subtitled } from "./media";
 import { chooseFiles, join, newDevice, newPage, playing, setUp, upload } from "./person";
-import { inviteWithQuota, startServer, type Server } from "./server";
+import { inviteWithQuota } from "./server";
 
 test.describe.configure({ mode: "serial" });
 
-const chromiumOnly = () => test.skip(test.info().project.name !== "chromium", "the same code in every browser");
-let server: Server;
-let gate: Gate;
-let device: BrowserContext;
-let page: Page & { complaints: string[] };
+let home: Home;
+let server: Home["server"];
+let gate: Home["gate"];
+let page: Home["page"];
 let files: string;
 
 test.beforeAll(async ({ browser }) => {
   test.setTimeout(120_000);
-  gate = await openGate(() => server.listens);
-  server = await startServer("--public-url", gate.origin);
-  device = await newDevice(browser);
-  page = await newPage(device);
+  home = await openHome(browser);
+  ({ server, gate, page } = home);
   await setUp(page, server.setupLink);
 
   files = await mkdtemp(path.join(tmpdir(), "gloaming-web-files-"));
@@ -39,9 +36,7 @@ test.beforeAll(async ({ browser }) => {
 });
 
 test.afterAll(async () => {
-  await device?.close();
-  await gate?.stop();
-  await server?.stop();
+  await home?.close();
   await rm(files, { recursive: true, force: true });
 });
 
