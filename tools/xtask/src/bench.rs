@@ -30,12 +30,11 @@ pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
     needs::bring(&[&needs::FFMPEG])?;
     let binary = build::binary()?;
     if chosen("seal") {
-        let mut bench = cargo();
-        bench.args(["bench", "--locked", "--profile", "dev", "-p", "gloaming-tests", "--bench", "seal"]);
-        run(bench.env("GLOAMING_BIN", &binary).env("GLOAMING_SCRATCH", test::scratch("bench")?))?;
+        let scratch = test::scratch("bench")?;
+        native_seal(&binary, &scratch)?;
         // The same film, sealed by the page's core with WebCrypto.
         let core = build::core_for_probes()?;
-        wasm_seal(&core, &test::scratch("bench")?.join(FILM), Some(&binary))?;
+        wasm_seal(&core, &scratch.join(FILM), Some(&binary))?;
     }
     if chosen("play") {
         needs::bring(&[&needs::CHROMIUM])?;
@@ -152,7 +151,7 @@ fn soak_seal() -> Result<()> {
         }
         let film = looped_film(megabytes)?;
         let done = if native {
-            native_seal(&binary, &film)
+            native_seal_of(&binary, &film)
         } else {
             sparse(&film).and_then(|()| wasm_seal(&core, &film, None))
         };
@@ -165,14 +164,19 @@ fn soak_seal() -> Result<()> {
     Ok(())
 }
 
-/// The benchmark of `./x bench` on another film: in a folder of its own, under the name by which it looks for one.
-fn native_seal(binary: &Path, film: &Path) -> Result<()> {
+/// The benchmark `seal`, on the film in this folder, which it makes where it is not.
+fn native_seal(binary: &Path, scratch: &Path) -> Result<()> {
+    let mut bench = cargo();
+    bench.args(["bench", "--locked", "--profile", "dev", "-p", "gloaming-tests", "--bench", "seal"]);
+    run(bench.env("GLOAMING_BIN", binary).env("GLOAMING_SCRATCH", scratch))
+}
+
+/// The same on another film: in a folder of its own, under the name by which it looks for one.
+fn native_seal_of(binary: &Path, film: &Path) -> Result<()> {
     let scratch = test::scratch("soak")?;
     let named = scratch.join(FILM);
     fs::rename(film, &named)?;
-    let mut bench = cargo();
-    bench.args(["bench", "--locked", "--profile", "dev", "-p", "gloaming-tests", "--bench", "seal"]);
-    let done = run(bench.env("GLOAMING_BIN", binary).env("GLOAMING_SCRATCH", &scratch));
+    let done = native_seal(binary, &scratch);
     // Whatever a run that failed half-way left there goes too.
     fs::remove_dir_all(&scratch)?;
     done
