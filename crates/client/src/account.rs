@@ -179,13 +179,8 @@ impl<P: Platform> Client<P> {
     ) -> Result<Session<P>, ClientError> {
         let phrase = RecoveryPhrase::parse(phrase)?;
         strong(new_password, username)?;
-        // Another device may change the password in between: then once more, from what is there now.
-        match self.recover_once(username, &phrase, new_password, device).await {
-            Err(ClientError::VersionConflict) => {
-                self.recover_once(username, &phrase, new_password, device).await
-            }
-            answer => answer,
-        }
+        // Another device may change the password in between.
+        from_the_newest(async || self.recover_once(username, &phrase, new_password, device).await).await
     }
 
     async fn recover_once(
@@ -375,12 +370,8 @@ impl<P: Platform> Session<P> {
     /// Changes the password: one wrap and the sign-in record, together. Every other session ends.
     pub async fn change_password(&self, old: &str, new: &str, device: &str) -> Result<(), ClientError> {
         strong(new, &self.0.username)?;
-        // What was read was not the newest: once more, from what is there now. If another device changed the password,
-        // the old one is no longer good, and that is the answer.
-        match self.change_password_once(old, new, device).await {
-            Err(ClientError::VersionConflict) => self.change_password_once(old, new, device).await,
-            answer => answer,
-        }
+        // If another device changed the password, the old one is no longer good, and that is the answer.
+        from_the_newest(async || self.change_password_once(old, new, device).await).await
     }
 
     async fn change_password_once(&self, old: &str, new: &str, device: &str) -> Result<(), ClientError> {
@@ -542,6 +533,14 @@ async fn prove<P: Platform>(
     let params = KsfParams { memory_kib, passes, lanes };
     let logged_in = state.finish(challenge.response.as_ref(), &name, params, &mut entropy)?;
     Ok((logged_in, challenge.attempt))
+}
+
+/// Where what was read was not the newest: once more, from what is there now.
+async fn from_the_newest<T>(attempt: impl AsyncFn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    match attempt().await {
+        Err(ClientError::VersionConflict) => attempt().await,
+        answer => answer,
+    }
 }
 
 fn spelled(username: &str) -> Result<String, ClientError> {
