@@ -36,6 +36,10 @@ codes! {
     BadRequest = "bad_request", 400;
     /// No session, or one that ended: sign in again. Unlocked keys stay good.
     SignedOut = "signed_out", 401;
+    /// This playback is not known (any more): begin another.
+    SessionGone = "session_gone", 401;
+    /// The request's proof is missing or wrong.
+    BadProof = "bad_proof", 401;
     /// User name and password do not go together (or there is no such user: the answer is the same).
     WrongCredentials = "wrong_credentials", 401;
     /// Signed in, but this is not theirs to do.
@@ -46,10 +50,26 @@ codes! {
     BadInvite = "bad_invite", 403;
     /// A request from another origin's page.
     CrossOrigin = "cross_origin", 403;
+    /// The link's token is wrong: a cut link, or a wrong password.
+    LinkRefused = "link_refused", 403;
+    /// The owner stopped sharing this.
+    ShareRevoked = "share_revoked", 403;
+    /// The share's time is over.
+    ShareExpired = "share_expired", 403;
+    /// The share's time has not begun: `detail.from` says when it does.
+    ShareNotYet = "share_not_yet", 403;
+    /// All its playbacks, or all its viewers, are used up.
+    ShareUsedUp = "share_used_up", 403;
+    /// As many as may are watching now.
+    TooManyAtOnce = "too_many_at_once", 403;
     /// No such thing, or not for this account: the answer is the same.
     NotFound = "not_found", 404;
     /// Somebody else's write came first: fetch, merge, try again. `detail.current` has the version.
     VersionConflict = "version_conflict", 409;
+    /// Proved with another epoch's key: `detail.epoch` is the server's.
+    EpochMismatch = "epoch_mismatch", 409;
+    /// This counter was used before: ask again with the next.
+    CounterUsed = "counter_used", 409;
     /// The user name is taken.
     NameTaken = "name_taken", 409;
     /// What is asked does not fit the state of the thing (a commit of a trashed video, say).

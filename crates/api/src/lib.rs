@@ -10,6 +10,8 @@
 //! | [`keyring`] | the sealed keyring and its wraps |
 //! | [`library`] | the change feed of sealed records |
 //! | [`video`] | drafts, objects, commit, list, trash |
+//! | [`share`] | who else may watch; the log of grants |
+//! | [`playback`] | a viewer's session, grants |
 //! | [`error`] | `{ code, message, detail? }` |
 
 pub mod account;
@@ -17,6 +19,8 @@ mod bytes;
 pub mod error;
 pub mod keyring;
 pub mod library;
+pub mod playback;
+pub mod share;
 mod username;
 pub mod video;
 

@@ -1,6 +1,6 @@
 use gloaming_ids::{Context, TrackId, VideoId};
-use hkdf::Hkdf;
-use sha2::Sha256;
+
+use crate::derive::derive;
 
 crate::secret! {
     /// One video's half of every segment key: held by the owner and, while the video is published, by the server.
@@ -13,11 +13,7 @@ crate::secret! {
 /// index)`, without a salt (RFC 5869 §2.2: 32 zero bytes).
 pub fn segment_share(grant: &GrantShare, video: VideoId, track: TrackId, index: u32) -> SegmentShare {
     let info = Context::new("segment-share").field(video).field(track).number(index);
-    let mut share = SegmentShare([0; 32]);
-    Hkdf::<Sha256>::new(None, grant.expose())
-        .expand(info.as_bytes(), &mut share.0)
-        .expect("32 bytes is less than HKDF's 255 hashes");
-    share
+    SegmentShare(derive(None, grant.expose(), &info))
 }
 
 #[cfg(test)]

@@ -134,6 +134,10 @@ id! {
     SessionId;
     /// Leave to make an account.
     InviteId;
+    /// One way in which others may watch: a loan, a link, an audience. What the server checks a grant against.
+    ShareId;
+    /// One viewer's playback of one video: a key exchange, and the epochs that follow from it.
+    PlaybackId;
 }
 
 #[cfg(test)]

@@ -1,24 +1,15 @@
 use gloaming_ids::Context;
-use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// HKDF-SHA-256 (RFC 5869) without a salt.
 pub(crate) fn derive(ikm: &[u8], info: &Context) -> [u8; 32] {
-    expand(None, ikm, info)
+    gloaming_grants::derive(None, ikm, info)
 }
 
 /// HKDF-SHA-256 (RFC 5869) with a salt that is itself a secret.
 pub(crate) fn derive_salted(salt: &[u8; 32], ikm: &[u8], info: &Context) -> [u8; 32] {
-    expand(Some(salt), ikm, info)
-}
-
-fn expand(salt: Option<&[u8]>, ikm: &[u8], info: &Context) -> [u8; 32] {
-    let mut key = [0; 32];
-    Hkdf::<Sha256>::new(salt, ikm)
-        .expand(info.as_bytes(), &mut key)
-        .expect("32 bytes is less than HKDF's 255 hashes");
-    key
+    gloaming_grants::derive(Some(salt), ikm, info)
 }
 
 /// HMAC-SHA-256 (RFC 2104).
@@ -32,6 +23,7 @@ pub(crate) fn hmac(key: &[u8; 32], message: &Context) -> [u8; 32] {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "vectors are constants")]
 
+    use hkdf::Hkdf;
     use hmac::{Hmac, KeyInit, Mac};
 
     use super::*;

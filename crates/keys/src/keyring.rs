@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     AccountKey, ContentKey, KeyError, MetadataKey, RecordIdKey, VideoSecret, aead, derive::derive,
-    derive_record_id, record, video,
+    derive_record_id, record, video, wire_key::WireKey,
 };
 
 const FORMAT: u8 = 1;
@@ -207,17 +207,21 @@ impl Keyring {
         }
         Ok(Self {
             version: wire.version,
-            contents: wire.content.iter().map(|g| (g.generation, ContentKey::from_bytes(*g.key.0))).collect(),
+            contents: wire
+                .content
+                .iter()
+                .map(|g| (g.generation, ContentKey::from_bytes(*g.key.expose())))
+                .collect(),
             metadata: wire
                 .metadata
                 .iter()
-                .map(|g| (g.generation, MetadataKey::from_bytes(*g.key.0)))
+                .map(|g| (g.generation, MetadataKey::from_bytes(*g.key.expose())))
                 .collect(),
             identity: Identity {
-                x_wing: XWingSeed::from_bytes(*wire.x_wing.0),
-                ed25519: IdentitySignSeed::from_bytes(*wire.ed25519.0),
+                x_wing: XWingSeed::from_bytes(*wire.x_wing.expose()),
+                ed25519: IdentitySignSeed::from_bytes(*wire.ed25519.expose()),
             },
-            record_ids: RecordIdKey::from_bytes(*wire.record_ids.0),
+            record_ids: RecordIdKey::from_bytes(*wire.record_ids.expose()),
         })
     }
 }
@@ -256,28 +260,6 @@ struct WireGeneration {
 impl WireGeneration {
     fn new(generation: u32, key: &[u8; 32]) -> Self {
         Self { generation, key: WireKey::new(key) }
-    }
-}
-
-/// The only spelling of a key that serde knows, and it never leaves this module.
-struct WireKey(Zeroizing<[u8; 32]>);
-
-impl WireKey {
-    fn new(key: &[u8; 32]) -> Self {
-        Self(Zeroizing::new(*key))
-    }
-}
-
-impl Serialize for WireKey {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0.as_slice())
-    }
-}
-
-impl<'de> Deserialize<'de> for WireKey {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = serde_bytes::ByteArray::<32>::deserialize(deserializer)?;
-        Ok(Self(Zeroizing::new(bytes.into_array())))
     }
 }
 

@@ -24,10 +24,12 @@ mod object;
 mod phrase;
 mod record;
 mod segment;
+mod share;
 mod signature;
 #[cfg(feature = "vectors")]
 pub mod vectors;
 mod video;
+mod wire_key;
 
 pub use account::{AccountKey, KeyEncryptionKey, Method, unwrap_account_key, wrap_account_key};
 pub use digest::sha256;
@@ -41,5 +43,9 @@ pub use object::{ObjectKey, ObjectRole, derive_object_key, open_object, seal_obj
 pub use phrase::{PhraseError, RecoveryKey, RecoveryPhrase};
 pub use record::{MetadataKey, RecordIdKey, derive_record_id, open_record, record_generation, seal_record};
 pub use segment::{SegmentKey, SegmentKeys, ViewSalt};
+pub use share::{
+    Fingerprint, LinkError, LinkKeys, LinkSecret, LinkToken, PersonError, PersonShare, PublicIdentity,
+    ShareMode, SharedKey, SharedKeys, open_for, seal_for,
+};
 pub use signature::{VideoSigner, VideoVerifier};
 pub use video::{ContentKey, SignSeed, VideoSecret, ViewShare};
