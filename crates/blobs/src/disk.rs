@@ -16,6 +16,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use gloaming_api::video::{SignedDownload, SignedUpload};
@@ -82,17 +83,27 @@ impl Disk {
     }
 
     pub(crate) fn sign_put(&self, object: ObjectId, length: u64, now: UnixMillis) -> SignedUpload {
-        let (url, expires_at) = self.sign(Method::Put, object, length, now);
+        let (url, expires_at) = self.sign(Method::Put, object, length, quantised(now));
         SignedUpload { object, length, url, headers: Vec::new(), expires_at }
     }
 
-    pub(crate) fn sign_get(&self, object: ObjectId, length: u64, now: UnixMillis) -> SignedDownload {
-        let (url, expires_at) = self.sign(Method::Get, object, length, now);
+    pub(crate) fn sign_get(
+        &self,
+        object: ObjectId,
+        length: u64,
+        good: (UnixMillis, Duration),
+    ) -> SignedDownload {
+        let (url, expires_at) = self.sign(Method::Get, object, length, good);
         SignedDownload { object, length, url, expires_at }
     }
 
-    fn sign(&self, method: Method, object: ObjectId, length: u64, now: UnixMillis) -> (String, UnixMillis) {
-        let (from, lifetime) = quantised(now);
+    fn sign(
+        &self,
+        method: Method,
+        object: ObjectId,
+        length: u64,
+        (from, lifetime): (UnixMillis, Duration),
+    ) -> (String, UnixMillis) {
         let expires_at = from + lifetime;
         let path = self.key.sign(method, object, &Claims { length, expires: expires_at.as_secs() });
         let base = self.base_url.as_ref().map_or("", |url| url.as_str().trim_end_matches('/'));

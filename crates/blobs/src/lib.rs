@@ -32,6 +32,9 @@ pub const URL_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// A URL is good for [`URL_LIFETIME`] and up to this much longer.
 pub const URL_QUANTUM: Duration = Duration::from_secs(10 * 60);
 
+/// How long a viewer's signed URL is good for, at most.
+pub const VIEWER_URL_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
 /// Which time it is. The system's clock, unless a test says otherwise.
 pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
@@ -175,8 +178,16 @@ impl Blobs {
     /// A place to `GET` one object, whole or by `Range`.
     pub fn sign_get(&self, object: ObjectId, length: u64, now: UnixMillis) -> SignedDownload {
         match &self.place {
-            Place::Disk(disk) => disk.sign_get(object, length, now),
-            Place::S3(s3) => s3.sign_get(object, length, now),
+            Place::Disk(disk) => disk.sign_get(object, length, quantised(now)),
+            Place::S3(s3) => s3.sign_get(object, length, quantised(now)),
+        }
+    }
+
+    /// The same for somebody whose leave may end any moment: good for [`VIEWER_URL_LIFETIME`] at most.
+    pub fn sign_get_briefly(&self, object: ObjectId, length: u64, now: UnixMillis) -> SignedDownload {
+        match &self.place {
+            Place::Disk(disk) => disk.sign_get(object, length, brief(now)),
+            Place::S3(s3) => s3.sign_get(object, length, brief(now)),
         }
     }
 
@@ -236,6 +247,11 @@ impl Blobs {
 fn quantised(now: UnixMillis) -> (UnixMillis, Duration) {
     let quantum = URL_QUANTUM.as_millis() as u64;
     (UnixMillis(now.0 / quantum * quantum), URL_LIFETIME + URL_QUANTUM)
+}
+
+/// The same for a viewer's URLs: 4 to 5 minutes.
+fn brief(now: UnixMillis) -> (UnixMillis, Duration) {
+    (UnixMillis(now.0 / 60_000 * 60_000), VIEWER_URL_LIFETIME)
 }
 
 fn system_clock() -> UnixMillis {

@@ -75,13 +75,17 @@ impl S3 {
         SignedUpload { object, length, url, headers, expires_at: from + lifetime }
     }
 
-    pub(crate) fn sign_get(&self, object: ObjectId, length: u64, now: UnixMillis) -> SignedDownload {
+    pub(crate) fn sign_get(
+        &self,
+        object: ObjectId,
+        length: u64,
+        (from, lifetime): (UnixMillis, Duration),
+    ) -> SignedDownload {
         let name = self.name(object);
         let mut get = self.public.get_object(Some(&self.credentials), &name);
         get.query_mut().insert("response-cache-control", "private, max-age=31536000, immutable");
         get.query_mut().insert("response-content-disposition", "attachment");
         get.query_mut().insert("response-content-type", "application/octet-stream");
-        let (from, lifetime) = quantised(now);
         let url = get.sign_with_time(lifetime, &timestamp(from)).into();
         SignedDownload { object, length, url, expires_at: from + lifetime }
     }

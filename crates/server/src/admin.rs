@@ -12,7 +12,7 @@ use gloaming_api::{account::InviteRequest, username_key};
 use gloaming_blobs::BlobError;
 use gloaming_store::{AccountUsage, Store, StoreError};
 
-use crate::{Config, ConfigError, StartError, app, data_dir, jobs, routes::invite, setup};
+use crate::{Config, ConfigError, RotationReport, StartError, app, data_dir, jobs, kms, routes::invite, setup};
 
 /// The data folder, open for whoever runs the server.
 pub struct Admin {
@@ -42,6 +42,15 @@ pub struct BackupReport {
     pub missing: u64,
     /// Ciphertext is in an S3 store, which has its own ways, and is not in this backup.
     pub without_objects: bool,
+}
+
+/// The keys under which the server's halves of shared keys are sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MasterKeys {
+    /// Id of the one that seals now.
+    pub current: String,
+    /// Envelopes under each.
+    pub envelopes: Vec<(String, u64)>,
 }
 
 /// Files of the data folder, besides database and objects, that a restored server needs.
@@ -121,12 +130,24 @@ impl Admin {
         Ok(origin)
     }
 
+    /// How many envelopes there are under each master key, and which one seals now.
+    pub async fn master_keys(&self) -> Result<MasterKeys, StartError> {
+        let kms = kms::open_kms(&self.config, &self.store).await?;
+        Ok(MasterKeys { current: kms.current(), envelopes: self.store.envelopes_by_key().await? })
+    }
+
+    /// Puts a new master key in the place of the old one, and seals every envelope anew.
+    pub async fn rotate_master_key(&self) -> Result<RotationReport, StartError> {
+        kms::rotate(&self.config, &self.store).await
+    }
+
     /// Copies everything that a restored server needs to `to`, which may hold an earlier backup. The database comes
     /// first: objects that appear later are not in it, and objects never change.
     pub async fn backup(&self, to: &Path) -> Result<BackupReport, StartError> {
         data_dir::make(to)?;
         let fresh = to.join("gloaming.db.new");
         let _ = fs::remove_file(&fresh);
+        let _keys_stay = data_dir::lock_rotation(&self.config.data, false)?;
         self.store.backup(&fresh).await?;
         let named = Store::objects_in(&fresh)?;
         let (data, to) = (self.config.data.clone(), to.to_owned());

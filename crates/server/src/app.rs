@@ -13,7 +13,9 @@ use crate::{
     Config, StartError,
     attempts::Attempts,
     data_dir::{self, SECRETS, entropy},
+    grants::{LogKey, Playbacks},
     health::Readiness,
+    kms::{self, Kms},
     limits::Limiters,
     routes::recovery::RecoveryAttempt,
     setup::Setup,
@@ -32,6 +34,9 @@ pub(crate) struct Parts {
     pub(crate) limits: Limiters,
     pub(crate) sign_ins: Attempts<ServerLogin>,
     pub(crate) recoveries: Attempts<RecoveryAttempt>,
+    pub(crate) playbacks: Playbacks,
+    pub(crate) kms: Arc<dyn Kms>,
+    pub(crate) log_key: LogKey,
     /// Makes up ids of accounts that do not exist, the same for a name each time.
     pub(crate) decoy_key: [u8; 32],
     pub(crate) readiness: Readiness,
@@ -66,6 +71,8 @@ impl App {
             decoy_key.try_into().map_err(|_| StartError::Damaged { file: "secrets/decoys".into() })?;
         let blobs = open_blobs(&config)?;
         let setup = Setup::open(&secrets, &store, (config.clock)()).await?;
+        let kms = kms::open_kms(&config, &store).await?;
+        let log_key = LogKey::open(&secrets)?;
         let limits = Limiters::new(&config.limits, &config.clock);
         Ok(Self(Arc::new(Parts {
             store,
@@ -75,6 +82,9 @@ impl App {
             limits,
             sign_ins: Attempts::new(),
             recoveries: Attempts::new(),
+            playbacks: Playbacks::default(),
+            kms,
+            log_key,
             decoy_key,
             readiness: Readiness::default(),
             draining: AtomicBool::new(false),

@@ -12,9 +12,12 @@ use std::{
     time::Duration,
 };
 
+use gloaming_api::share::Policy;
 use gloaming_blobs::{Clock, S3Config};
 use ipnet::IpNet;
 use url::Url;
+
+use crate::{grants::Pace, kms};
 
 /// All settings and what each means.
 pub const KEYS: &[(&str, &str)] = &[
@@ -28,6 +31,17 @@ pub const KEYS: &[(&str, &str)] = &[
     ("metrics_listen", "Address of its own for /metrics, such as 127.0.0.1:9420"),
     ("max_connections", "Connections open at once"),
     ("log", "\"pretty\" or \"json\""),
+    ("session_ttl", "Seconds for which a viewer's session lasts without a refresh"),
+    ("cleanup_interval", "Seconds between two rounds of clearing old grants away"),
+    ("grant_speed", "Seconds of video granted for each second of the clock, such as 4"),
+    ("grant_burst", "Seconds of video granted at once"),
+    ("request_limit", "\"off\", or requests of one viewer in so many seconds, such as 100/300"),
+    ("grant_log_days", "Days for which grants stay in the log; 0 for ever"),
+    (
+        "kms_master_key",
+        "Seals the server's halves of shared keys, base64 of 32 bytes; a file in the data folder if not set",
+    ),
+    ("kms_previous_key", "The master key before it, until `gloaming admin rotate-master-key` is through"),
     ("s3_endpoint", "Address of the S3 store, as the server reaches it"),
     ("s3_public_endpoint", "Address under which clients reach the S3 store, if it is another"),
     ("s3_bucket", "Bucket for ciphertext"),
@@ -94,7 +108,7 @@ impl Settings {
         // The error's own text quotes the line, which may hold a secret.
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(e.message().to_owned()))?;
         let mut settings = Self::default();
-        for (key, value) in table {
+        for (key, value) in flat(table) {
             let text = match value {
                 toml::Value::Array(items) => {
                     items.iter().map(plain).collect::<Option<Vec<_>>>().map(|items| items.join(","))
@@ -110,7 +124,9 @@ impl Settings {
     pub fn from_env(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut settings = Self::default();
         for (name, value) in vars {
-            let Some(name) = name.strip_prefix("GLOAMING_") else { continue };
+            // The master key has the name by which keepers of keys know it, too.
+            let own = name.strip_prefix("GLOAMING_").or(name.starts_with("KMS_").then_some(name.as_str()));
+            let Some(name) = own else { continue };
             let name = name.to_lowercase();
             if settings.set(&name, value.clone()).is_ok() {
                 continue;
@@ -156,6 +172,20 @@ impl Settings {
         let Some(text) = self.get(key) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| ConfigError::Bad { key, reason: format!("it must be {what}") })
     }
+}
+
+/// `ttl` of a `[session]` is `session_ttl`.
+fn flat(table: toml::Table) -> Vec<(String, toml::Value)> {
+    let mut all = Vec::new();
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => {
+                all.extend(inner.into_iter().map(|(name, value)| (format!("{key}_{name}"), value)));
+            }
+            value => all.push((key, value)),
+        }
+    }
+    all
 }
 
 fn plain(value: &toml::Value) -> Option<String> {
@@ -218,6 +248,8 @@ pub struct Limits {
     pub registration: Rate,
     /// Requests of one account.
     pub account: Rate,
+    /// Playbacks begun from one address.
+    pub playback: Rate,
 }
 
 impl Default for Limits {
@@ -231,7 +263,67 @@ impl Default for Limits {
             registration: seconds(30, 5),
             // A page that reads a library of thousands asks fast, but not faster than this for long.
             account: Rate { burst: 2000, every: Duration::from_millis(10) },
+            // A class behind one address comes at once.
+            playback: Rate { burst: 200, every: Duration::from_millis(500) },
         }
+    }
+}
+
+/// How others may watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Playback {
+    /// A viewer's session lasts so long without a refresh, and who is away no longer goes on with the same playback.
+    pub session_ttl: Duration,
+    /// A session lasts no longer than this, refreshed or not.
+    pub session_longest: Duration,
+    /// Between two rounds of clearing old grants away.
+    pub cleanup_interval: Duration,
+    /// Milliseconds of video granted for each of the clock, in tenths, where a share does not say.
+    pub speed_tenths: u32,
+    /// Video granted at once.
+    pub burst: Duration,
+    /// Requests of one session, and in what time; as many as it likes if absent.
+    pub request_limit: Option<(u32, Duration)>,
+    /// For how long grants stay in the log; for ever if absent.
+    pub log_retention: Option<Duration>,
+}
+
+impl Default for Playback {
+    fn default() -> Self {
+        Self {
+            session_ttl: Duration::from_secs(30 * 60),
+            session_longest: Duration::from_secs(12 * 60 * 60),
+            cleanup_interval: Duration::from_secs(15 * 60),
+            speed_tenths: 40,
+            burst: Duration::from_secs(120),
+            request_limit: None,
+            log_retention: Some(Duration::from_secs(365 * 24 * 60 * 60)),
+        }
+    }
+}
+
+impl Playback {
+    pub(crate) fn burst_ms(&self) -> u64 {
+        u64::try_from(self.burst.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How fast a share may be watched.
+    pub(crate) fn pace(&self, policy: &Policy) -> Pace {
+        let speed_tenths = policy.speed_tenths.unwrap_or(self.speed_tenths).into();
+        Pace { burst_ms: self.burst_ms(), speed_tenths }
+    }
+
+    /// How fast a session may ask: its bucket holds the time in which it may ask so often, in real time.
+    pub(crate) fn request_pace(&self) -> Option<Pace> {
+        let (_, time) = self.request_limit?;
+        Some(Pace { burst_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX), speed_tenths: 10 })
+    }
+
+    /// What one request takes of it.
+    pub(crate) fn request_cost_ms(&self) -> u64 {
+        self.request_limit.map_or(0, |(requests, time)| {
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX) / u64::from(requests.max(1))
+        })
     }
 }
 
@@ -258,6 +350,12 @@ pub struct Config {
     pub s3: Option<S3Config>,
     /// How often somebody may try.
     pub limits: Limits,
+    /// How others may watch.
+    pub playback: Playback,
+    /// Seals the server's halves of shared keys, where it is not to be a file in the data folder.
+    pub(crate) master_key: Option<std::sync::Arc<kms::Named>>,
+    /// The one before it, which still opens.
+    pub(crate) previous_master_key: Option<std::sync::Arc<kms::Named>>,
     /// Which time it is.
     pub clock: Clock,
 }
@@ -276,6 +374,9 @@ impl Config {
             log: LogFormat::Pretty,
             s3: None,
             limits: Limits::default(),
+            playback: Playback::default(),
+            master_key: None,
+            previous_master_key: None,
             clock: crate::system_clock(),
         }
     }
@@ -319,8 +420,71 @@ impl Config {
             Some(_) => return Err(bad("log", "it must be \"pretty\" or \"json\"")),
         };
         config.s3 = s3(settings)?;
+        config.playback = playback(settings)?;
+        config.set_master_keys(settings.get("kms_master_key"), settings.get("kms_previous_key"))?;
         Ok(config)
     }
+
+    /// Seals the server's halves of shared keys under `current`, and opens with `previous` as well: base64 of 32 bytes
+    /// each.
+    pub fn set_master_keys(
+        &mut self,
+        current: Option<&str>,
+        previous: Option<&str>,
+    ) -> Result<(), ConfigError> {
+        let read = |key, text: Option<&str>| match text {
+            None => Ok(None),
+            Some(text) => kms::Named::from_base64(text)
+                .map(Some)
+                .ok_or_else(|| ConfigError::Bad { key, reason: "it must be 32 bytes in base64".into() }),
+        };
+        let (current, previous) = (read("kms_master_key", current)?, read("kms_previous_key", previous)?);
+        if current.is_none() && previous.is_some() {
+            let reason = "it goes with kms_master_key".into();
+            return Err(ConfigError::Bad { key: "kms_previous_key", reason });
+        }
+        (self.master_key, self.previous_master_key) = (current, previous);
+        Ok(())
+    }
+}
+
+fn playback(settings: &Settings) -> Result<Playback, ConfigError> {
+    let mut playback = Playback::default();
+    let bad = |key, reason: &str| ConfigError::Bad { key, reason: reason.into() };
+    let seconds = |key, range: std::ops::RangeInclusive<u64>| {
+        let reason = format!("a number of seconds from {} to {}", range.start(), range.end());
+        match settings.parse::<u64>(key, &reason)? {
+            Some(seconds) if !range.contains(&seconds) => Err(bad(key, &format!("it must be {reason}"))),
+            seconds => Ok(seconds.map(Duration::from_secs)),
+        }
+    };
+    const HALF_A_DAY: u64 = 12 * 60 * 60;
+    playback.session_ttl = seconds("session_ttl", 60..=HALF_A_DAY)?.unwrap_or(playback.session_ttl);
+    playback.cleanup_interval =
+        seconds("cleanup_interval", 1..=24 * 60 * 60)?.unwrap_or(playback.cleanup_interval);
+    playback.burst = seconds("grant_burst", 10..=HALF_A_DAY)?.unwrap_or(playback.burst);
+    if let Some(speed) = settings.parse::<f64>("grant_speed", "a number such as 4")? {
+        if !(1.0..=1000.0).contains(&speed) {
+            return Err(bad("grant_speed", "it must be from 1 to 1000"));
+        }
+        playback.speed_tenths = (speed * 10.0).round() as u32;
+    }
+    playback.request_limit = match settings.get("request_limit") {
+        None | Some("off") => None,
+        Some(text) => {
+            let parts = text
+                .split_once('/')
+                .and_then(|(n, s)| Some((n.parse::<u32>().ok()?, s.parse::<u64>().ok()?)));
+            let reason = "it must be \"off\", or requests and seconds such as 100/300";
+            let parts = parts.filter(|&(requests, seconds)| requests > 0 && seconds > 0);
+            let (requests, seconds) = parts.ok_or_else(|| bad("request_limit", reason))?;
+            Some((requests, Duration::from_secs(seconds)))
+        }
+    };
+    if let Some(days) = settings.parse::<u32>("grant_log_days", "a number of days")? {
+        playback.log_retention = (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
+    }
+    Ok(playback)
 }
 
 fn public_url(settings: &Settings) -> Result<Option<Url>, ConfigError> {
@@ -414,6 +578,32 @@ mod tests {
     }
 
     #[test]
+    fn a_master_key_comes_under_its_own_name_too_and_is_never_printed() {
+        let text = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+        for name in ["KMS_MASTER_KEY", "GLOAMING_KMS_MASTER_KEY"] {
+            let settings = Settings::from_env([var(name, text)]).unwrap();
+            let config = Config::from_settings(&settings).unwrap();
+            let printed = format!("{:?}", config.master_key.unwrap());
+            assert!(printed.starts_with("MasterKey(") && printed.len() < 30, "{printed}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, text).unwrap();
+        let settings = Settings::from_env([var("KMS_MASTER_KEY_FILE", file.to_str().unwrap())]).unwrap();
+        assert_eq!(settings.get("kms_master_key"), Some(text));
+    }
+
+    #[test]
+    fn a_table_of_the_file_is_the_beginning_of_a_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.toml");
+        std::fs::write(&file, "[session]\nttl = 600\n[request]\nlimit = '100/300'").unwrap();
+        let playback = Config::from_settings(&Settings::from_toml(&file).unwrap()).unwrap().playback;
+        assert_eq!(playback.session_ttl, Duration::from_secs(600));
+        assert_eq!(playback.request_limit, Some((100, Duration::from_secs(300))));
+    }
+
+    #[test]
     fn a_setting_nobody_knows_is_an_error_in_the_file_and_none_in_the_environment() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("x.toml");
@@ -451,6 +641,12 @@ mod tests {
             ("trusted_proxy", "10.0.0.0/99"),
             ("log", "loud"),
             ("s3_endpoint", "https://s3.example.org"),
+            ("session_ttl", "1"),
+            ("grant_speed", "0.5"),
+            ("request_limit", "100"),
+            ("grant_log_days", "-1"),
+            ("kms_master_key", "c2hvcnQ="),
+            ("kms_previous_key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         ] {
             let refused = Config::from_settings(&flags(&[(key, value)]));
             assert!(matches!(refused, Err(ConfigError::Bad { .. })), "{key} = {value}");

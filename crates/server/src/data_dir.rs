@@ -29,6 +29,21 @@ pub(crate) fn open(dir: &Path) -> Result<Lock, StartError> {
     }
 }
 
+/// Held by whoever replaces the master key, and shared by those who copy database and keys: they must fit.
+pub(crate) fn lock_rotation(dir: &Path, alone: bool) -> Result<Lock, StartError> {
+    let path = dir.join("rotation.lock");
+    let failed = |e| StartError::io(path.display().to_string(), e);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
+    if alone { file.lock() } else { file.lock_shared() }.map_err(failed)?;
+    Ok(Lock(file))
+}
+
 /// Where secrets are kept in the data folder.
 pub(crate) const SECRETS: &str = "secrets";
 

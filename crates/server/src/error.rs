@@ -37,6 +37,12 @@ pub enum StartError {
     /// The certificate or its key.
     #[error("the certificate: {0}")]
     Tls(String),
+    /// Keys of shared videos are sealed under a master key that is not here.
+    #[error("{file} is missing, and shared videos are sealed under it: restore it from a backup")]
+    MasterKeyMissing {
+        /// Which.
+        file: String,
+    },
     /// A file of the data folder is damaged.
     #[error("{file} is damaged: restore it from a backup")]
     Damaged {
@@ -73,6 +79,14 @@ impl ApiError {
 
     pub(crate) fn with(self, detail: Value) -> Self {
         Self { detail: Some(detail), ..self }
+    }
+
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
@@ -162,6 +176,23 @@ impl From<StoreError> for ApiError {
                 "This does not fit in your storage. Delete something for good, or ask for more.",
             )
             .with(json!({ "used": used, "quota": quota })),
+            StoreError::ShareRevoked => Self::new(
+                ErrorCode::ShareRevoked,
+                "The owner has stopped sharing this. Ask them for a new link.",
+            ),
+            StoreError::ShareExpired => {
+                Self::new(ErrorCode::ShareExpired, "The time to watch this is over. Ask its owner for more.")
+            }
+            StoreError::ShareNotYet { from } => {
+                Self::new(ErrorCode::ShareNotYet, "It is too early to watch this. Come back later.")
+                    .with(json!({ "from": from }))
+            }
+            StoreError::ShareUsedUp => Self::new(
+                ErrorCode::ShareUsedUp,
+                "This has been watched as often as it may. Ask its owner for more.",
+            ),
+            // Whoever seals tries again before it comes to this.
+            StoreError::KeyRetired => Self::unavailable(),
             StoreError::StorageFull => Self::storage_full(),
             StoreError::Closed => Self::unavailable(),
             other @ (StoreError::TooNew { .. }

@@ -5,7 +5,7 @@ use std::{
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use gloaming_ids::UnixMillis;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::Mutex;
 
 use crate::app::App;
@@ -46,11 +46,18 @@ pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, &'static str)
     if ready { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
 }
 
+/// Bounds of the buckets that requests are counted in, so that several servers' can be added up.
+const SECONDS: [f64; 14] =
+    [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 /// The process's one recorder: it is global in the `metrics` crate, as servers in one process (in tests) share it.
 pub(crate) fn recorder() -> &'static PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER.get_or_init(|| {
-        let recorder = PrometheusBuilder::new().build_recorder();
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full("gloaming_request_seconds".into()), &SECONDS)
+            .expect("there are buckets")
+            .build_recorder();
         let handle = recorder.handle();
         // Somebody else's recorder is as good; then ours stays empty.
         let _ = metrics::set_global_recorder(recorder);

@@ -4,6 +4,8 @@ use futures::StreamExt;
 use gloaming_ids::ObjectId;
 use tokio::sync::watch;
 
+use gloaming_grants::chain::EPOCH;
+
 use crate::app::App;
 
 /// Between two rounds of housekeeping.
@@ -27,7 +29,49 @@ impl Jobs {
     }
 
     /// A round now and then, and soon after something was deleted, until told to stop.
-    pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
+    pub(crate) async fn run(self, stopped: watch::Receiver<bool>) {
+        tokio::join!(self.rounds(stopped.clone()), self.epochs(stopped.clone()), self.clearing(stopped));
+    }
+
+    async fn epochs(&self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(EPOCH) => self.sweep_playbacks(),
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    async fn clearing(&self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            self.clear_log().await;
+            tokio::select! {
+                () = tokio::time::sleep(self.app.config.playback.cleanup_interval) => {}
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Steps viewers' sessions to their epoch, so that idle ones forget their old keys too, and ends those that are over.
+    pub fn sweep_playbacks(&self) {
+        self.app.playbacks.sweep(&self.app, self.app.now());
+    }
+
+    /// Clears grants away that have been in the log for as long as they may.
+    pub async fn clear_log(&self) {
+        let Some(retention) = self.app.config.playback.log_retention else { return };
+        let kept = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+        let cutoff = gloaming_ids::UnixMillis(self.app.now().0.saturating_sub(kept));
+        loop {
+            match self.app.store.clear_grant_log(cutoff).await {
+                Ok(0) => return,
+                Ok(cleared) => tracing::info!(cleared, "old grants were cleared away"),
+                Err(error) => return tracing::error!(%error, "housekeeping: the log of grants"),
+            }
+        }
+    }
+
+    async fn rounds(&self, mut stopped: watch::Receiver<bool>) {
         loop {
             self.round().await;
             tokio::select! {

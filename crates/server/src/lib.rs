@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `gloaming.db` | what `gloaming-store` remembers |
 //! | `blobs/` | ciphertext, unless an S3 store has it |
-//! | `secrets/` | OPAQUE's server secret, the key of signed URLs, the set-up token; mode 0600 |
+//! | `secrets/` | OPAQUE's server secret, the key of signed URLs, the set-up token, the master key, the log key; mode 0600 |
 //! | `tls/` | the self-signed certificate, if asked for |
 //! | `gloaming.toml` | configuration, if there is one |
 //!
@@ -28,8 +28,10 @@ mod cross_origin;
 mod data_dir;
 mod error;
 mod extract;
+mod grants;
 mod health;
 mod jobs;
+mod kms;
 mod limits;
 mod listen;
 mod observe;
@@ -38,10 +40,11 @@ mod routes;
 mod setup;
 mod tls;
 
-pub use admin::{Admin, BackupReport, GcReport};
-pub use config::{Config, ConfigError, KEYS, Limits, LogFormat, Rate, Settings, Tls};
+pub use admin::{Admin, BackupReport, GcReport, MasterKeys};
+pub use config::{Config, ConfigError, KEYS, Limits, LogFormat, Playback, Rate, Settings, Tls};
 pub use error::StartError;
 pub use jobs::Jobs;
+pub use kms::RotationReport;
 pub use observe::init_logging;
 pub use routes::openapi;
 

@@ -14,6 +14,7 @@ pub(crate) struct Limiters {
     recovery: Limiter<String>,
     registration: Limiter<IpAddr>,
     account: Limiter<AccountId>,
+    playback: Limiter<IpAddr>,
 }
 
 impl Limiters {
@@ -25,6 +26,7 @@ impl Limiters {
             recovery: Limiter::new(limits.recovery, clock),
             registration: Limiter::new(limits.registration, clock),
             account: Limiter::new(limits.account, clock),
+            playback: Limiter::new(limits.playback, clock),
         }
     }
 
@@ -47,6 +49,10 @@ impl Limiters {
         self.account.check(account)
     }
 
+    pub(crate) fn playback(&self, network: IpAddr) -> Result<(), ApiError> {
+        self.playback.check(network)
+    }
+
     /// Forgets whoever has not tried for long enough to have all tries again.
     pub(crate) fn forget_idle(&self) {
         self.sign_in.0.retain_recent();
@@ -55,6 +61,7 @@ impl Limiters {
         self.recovery.0.retain_recent();
         self.registration.0.retain_recent();
         self.account.0.retain_recent();
+        self.playback.0.retain_recent();
     }
 }
 

@@ -29,6 +29,7 @@ const INSECURE: &str = include_str!("page/insecure.html");
 /// Whatever is not a route: a file of the page, or the page itself, which finds its way by the address.
 pub(crate) async fn serve(State(app): State<App>, client: Client, request: Request) -> Response {
     let path = request.uri().path();
+    let is_frame = path.starts_with(FRAME);
     let is_ours = |root: &str| path == root || path.strip_prefix(root).is_some_and(|p| p.starts_with('/'));
     if is_ours("/v1") || is_ours("/blobs") {
         return ApiError::not_found().into_response();
@@ -36,20 +37,46 @@ pub(crate) async fn serve(State(app): State<App>, client: Client, request: Reque
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
+    let ancestors = if is_frame { embedders(&app, path).await } else { Vec::new() };
+    // A page that has not changed is answered without its headers.
+    let no_headers = HeaderMap::new();
     let mut response = if !client.is_secure() {
-        document(StatusCode::FORBIDDEN, INSECURE)
+        document(StatusCode::FORBIDDEN, INSECURE, &[])
     } else if let Some(file) = file(path.trim_start_matches('/'), request.headers()) {
         file
     } else if is_asset(path) {
         (StatusCode::NOT_FOUND, "There is no such file.\n").into_response()
-    } else if let Some(page) = file("index.html", request.headers()) {
+    } else if let Some(page) = file("index.html", if is_frame { &no_headers } else { request.headers() }) {
         page
     } else {
-        document(StatusCode::OK, NOT_BUILT)
+        document(StatusCode::OK, NOT_BUILT, &ancestors)
     };
-    let csp = HeaderValue::from_str(&policy(&app.blobs.store_origins())).expect("origins are ASCII");
+    let csp = policy(&app.blobs.store_origins(), &ancestors);
+    let csp = HeaderValue::from_str(&csp).expect("origins are ASCII");
     response.headers_mut().entry(header::CONTENT_SECURITY_POLICY).or_insert(csp);
+    if is_frame {
+        // Who may frame it can change at any time, while the page stays the same.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().remove(header::ETAG);
+        if !ancestors.is_empty() {
+            // A site that is isolated from others may frame it as well.
+            let name = HeaderName::from_static("cross-origin-resource-policy");
+            response.headers_mut().insert(name, HeaderValue::from_static("cross-origin"));
+        }
+    }
     response
+}
+
+/// Where the player for other sites' frames is.
+const FRAME: &str = "/embed/";
+
+/// Origins that may frame this path: those of a live share, while it is.
+async fn embedders(app: &App, path: &str) -> Vec<String> {
+    let Some(Ok(share)) = path.strip_prefix(FRAME).map(str::parse) else { return Vec::new() };
+    app.store.embed_origins(share, app.now()).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "who may embed a share is not known");
+        Vec::new()
+    })
 }
 
 /// A path that names a file rather than a place in the page.
@@ -62,27 +89,34 @@ fn is_asset(path: &str) -> bool {
 /// * Its own scripts, and WASM; no inline script, no `eval`, no other origin but the object store.
 /// * Media only from memory (`blob:`): stored bytes are never rendered from their address.
 /// * `frame-src 'self'`: a download begins in a hidden frame whose address the service worker answers.
-/// * `frame-ancestors 'none'`: nobody frames the page. The download's frame is not the page, but an attachment.
-fn policy(stores: &[String]) -> String {
+/// * `frame-ancestors`: nobody frames the page, but for the sites that the owner of a share named, and only the player
+///   under `/embed/`. The download's frame is not the page, but an attachment.
+fn policy(stores: &[String], ancestors: &[String]) -> String {
+    let ancestors = frame_ancestors(ancestors);
     let connect = stores.iter().fold("'self'".to_owned(), |all, store| all + " " + store);
     format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src {connect}; \
          img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; font-src 'self'; \
-         manifest-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         manifest-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}; \
          require-trusted-types-for 'script'; trusted-types default svelte-trusted-html"
     )
 }
 
+fn frame_ancestors(origins: &[String]) -> String {
+    if origins.is_empty() { "'none'".to_owned() } else { origins.join(" ") }
+}
+
 /// One of our own small documents: its style is inside, and the policy knows it by its hash.
-fn document(status: StatusCode, html: &'static str) -> Response {
+fn document(status: StatusCode, html: &'static str, ancestors: &[String]) -> Response {
     let style = html
         .split_once("<style>")
         .and_then(|(_, rest)| rest.split_once("</style>"))
         .map_or("", |(style, _)| style);
     let hash = STANDARD.encode(Sha256::digest(style));
+    let ancestors = frame_ancestors(ancestors);
     let csp = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'"
+         frame-ancestors {ancestors}"
     );
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),

@@ -3,7 +3,7 @@ use std::time::Duration;
 use gloaming_ids::{AccountId, ObjectId, UnixMillis, VideoId};
 use rusqlite::Connection;
 
-use crate::{Store, StoreError, video};
+use crate::{Store, StoreError, share, video};
 
 /// A draft that got no new object for this long is given up, and so is an object that no commit named.
 pub const DRAFT_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -89,7 +89,7 @@ pub(crate) fn orphan(db: &Connection, object: ObjectId, now: UnixMillis) -> Resu
     Ok(())
 }
 
-/// Forgets a video and all its objects.
+/// Forgets a video, all its objects, and the server's halves of its keys.
 pub(crate) fn remove_video(
     db: &Connection,
     account: AccountId,
@@ -104,6 +104,7 @@ pub(crate) fn remove_video(
     )?;
     db.execute("DELETE FROM objects WHERE account = ?1 AND video = ?2", key)?;
     video::recount(db, account, video)?;
+    share::forget_keys(db, account, video)?;
     db.execute("DELETE FROM videos WHERE account = ?1 AND id = ?2", key)?;
     Ok(())
 }

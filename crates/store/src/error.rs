@@ -1,4 +1,4 @@
-use gloaming_ids::{ObjectId, RecordId};
+use gloaming_ids::{ObjectId, RecordId, UnixMillis};
 use rusqlite::ErrorCode;
 
 /// Why a command did not happen.
@@ -41,6 +41,24 @@ pub enum StoreError {
         /// Bytes allowed.
         quota: u64,
     },
+    /// The owner stopped sharing.
+    #[error("the share was revoked")]
+    ShareRevoked,
+    /// The share's time is over.
+    #[error("the share has expired")]
+    ShareExpired,
+    /// The share's time has not begun.
+    #[error("the share begins at {from}")]
+    ShareNotYet {
+        /// When it does.
+        from: UnixMillis,
+    },
+    /// All its playbacks, or all its viewers, are used up.
+    #[error("the share is used up")]
+    ShareUsedUp,
+    /// The master key was replaced: seal under the new one, and try again.
+    #[error("the master key was replaced")]
+    KeyRetired,
     /// The disk is full, or refuses writes. Nothing changed.
     #[error("the disk is full or refuses to be written")]
     StorageFull,

@@ -1,4 +1,5 @@
-//! What the server remembers: accounts, sealed keyrings and records, videos and their objects. SQLite.
+//! What the server remembers: accounts, sealed keyrings and records, videos and their objects, shares and the log of
+//! their grants. SQLite.
 //!
 //! [`Store`] has one method for each thing the server does, and each is one transaction: it happened whole and is on
 //! disk when the method answers, or it did not happen. Nothing here can open anything: keys, titles and media arrive
@@ -21,18 +22,26 @@ mod backup;
 mod collect;
 mod engine;
 mod error;
+mod grant_log;
 mod invite;
 mod keyring;
 mod library;
+mod master_key;
 mod migrate;
+mod play;
 mod session;
+mod share;
 mod video;
 
 pub use account::{AccountUsage, Credentials, NewAccount, NewPassword};
 pub use collect::DRAFT_PATIENCE;
 pub use engine::Store;
 pub use error::StoreError;
+pub use grant_log::LogPart;
 pub use invite::NewInvite;
 pub use library::LIBRARY_LIMIT;
+pub use master_key::EnvelopeRow;
+pub use play::{GrantRequest, Granted, Place, PlayReport, PlayStart, PlayStarted};
 pub use session::{NewSession, SESSION_IDLE, Session};
+pub use share::{CommittedIndex, Envelope, NewShare, NewSharedVideo, ShareTerms, SharedKeys};
 pub use video::Reservation;

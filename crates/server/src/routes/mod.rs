@@ -5,9 +5,11 @@ pub(crate) mod invite;
 mod keyring;
 mod library;
 mod object;
+mod playback;
 pub(crate) mod recovery;
 mod registration;
 mod session;
+mod share;
 mod video;
 
 use axum::{
@@ -63,7 +65,17 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(video::restore))
         .routes(routes!(object::reserve, object::list))
         .routes(routes!(object::renew))
-        .routes(routes!(object::urls))
+        .routes(routes!(object::urls, playback::urls))
+        .merge(OpenApiRouter::new().routes(routes!(share::create, share::list)).layer(share::body_limit()))
+        .routes(routes!(share::open))
+        .routes(routes!(share::set_policy))
+        .routes(routes!(share::revoke))
+        .routes(routes!(share::grants))
+        .routes(routes!(share::plays))
+        .routes(routes!(playback::start))
+        .routes(routes!(playback::refresh))
+        .routes(routes!(playback::key))
+        .routes(routes!(playback::report))
         .routes(routes!(description))
 }
 
@@ -132,6 +144,8 @@ mod tests {
             include_str!("../../../api/src/keyring.rs"),
             include_str!("../../../api/src/library.rs"),
             include_str!("../../../api/src/video.rs"),
+            include_str!("../../../api/src/share.rs"),
+            include_str!("../../../api/src/playback.rs"),
         ];
         let mut routes = BTreeSet::from([("GET".into(), "/v1/openapi.json".into())]);
         for line in tables.iter().flat_map(|table| table.lines()).filter(|line| line.starts_with("//! | `")) {
