@@ -86,6 +86,10 @@ impl<P: Platform> Client<P> {
         &self.server.platform
     }
 
+    pub(crate) fn server(&self) -> &Server<P> {
+        &self.server
+    }
+
     /// What anybody may know of the server; [`ClientError::TooNew`] if it speaks another protocol.
     pub async fn server_info(&self) -> Result<ServerInfo, ClientError> {
         let info: ServerInfo = self.server.get("/v1/server").await?;

@@ -1,5 +1,5 @@
 use gloaming_api::{ErrorBody, ErrorCode};
-use gloaming_keys::{KeyError, PhraseError};
+use gloaming_keys::{KeyError, LinkError, PhraseError};
 use gloaming_media::MediaError;
 
 use crate::platform::{Offline, SourceFailure, StoreFailure};
@@ -128,6 +128,26 @@ pub enum ClientError {
     /// The server's disk or object store is full.
     #[error("the server has no room left; whoever runs it must make some, the upload goes on from here")]
     StorageFull,
+    /// A link that cannot be opened as it is.
+    #[error("{0}")]
+    Link(LinkError),
+    /// The owner does not let viewers keep a copy.
+    #[error("this may be watched, and not saved: its owner does not offer it for download")]
+    NotForDownload,
+    /// A share that does not let this viewer watch now. Its code says why.
+    #[error("{}", not_admitted(*code))]
+    NotAdmitted {
+        /// `link_refused`, `share_revoked`, `share_expired`, `share_not_yet`, `share_used_up` or `too_many_at_once`.
+        code: ErrorCode,
+    },
+    /// A playback must be begun anew, or its keys have moved on. Clients see to it by themselves.
+    #[error("the connection to the server was interrupted; start playing again")]
+    Playback {
+        /// `session_gone`, `bad_proof`, `epoch_mismatch` or `counter_used`.
+        code: ErrorCode,
+        /// The server's epoch, with `epoch_mismatch`.
+        epoch: u64,
+    },
     /// The server is busy.
     #[error("the server is busy; try again in {seconds} seconds")]
     SlowDown {
@@ -203,6 +223,11 @@ impl ClientError {
             ClientError::KeyringMissing => "keyring_missing",
             ClientError::QuotaExceeded { .. } => "quota_exceeded",
             ClientError::StorageFull => "storage_full",
+            ClientError::Link(LinkError::Incomplete) => "link_incomplete",
+            ClientError::Link(LinkError::PasswordNeeded) => "password_needed",
+            ClientError::Link(LinkError::TooNew) => "too_new",
+            ClientError::NotForDownload => "not_for_download",
+            ClientError::NotAdmitted { code } | ClientError::Playback { code, .. } => code.as_str(),
             ClientError::SlowDown { .. } => "slow_down",
             ClientError::Server { .. } => "server_failed",
             ClientError::Nonsense { .. } => "nonsense",
@@ -269,6 +294,16 @@ impl ClientError {
             ErrorCode::WrongState | ErrorCode::ObjectsMissing => {
                 ClientError::WrongState { reason: error.message }
             }
+            code @ (ErrorCode::LinkRefused
+            | ErrorCode::ShareRevoked
+            | ErrorCode::ShareExpired
+            | ErrorCode::ShareNotYet
+            | ErrorCode::ShareUsedUp
+            | ErrorCode::TooManyAtOnce) => ClientError::NotAdmitted { code },
+            code @ (ErrorCode::SessionGone
+            | ErrorCode::BadProof
+            | ErrorCode::EpochMismatch
+            | ErrorCode::CounterUsed) => ClientError::Playback { code, epoch: number("epoch") },
             ErrorCode::SlowDown => ClientError::SlowDown { seconds: retry_after.unwrap_or(5) },
             ErrorCode::Unavailable => ClientError::SlowDown { seconds: retry_after.unwrap_or(2) },
             ErrorCode::QuotaExceeded => {
@@ -278,6 +313,23 @@ impl ClientError {
             ErrorCode::BadRequest | ErrorCode::TooLarge => ClientError::Nonsense { detail: error.message },
             ErrorCode::Internal | ErrorCode::Unknown => ClientError::Server { detail: error.message },
         }
+    }
+}
+
+fn not_admitted(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::LinkRefused => {
+            "the link or its password is wrong; check that the whole link was copied, and the password"
+        }
+        ErrorCode::ShareRevoked => "this is no longer shared; ask whoever sent you the link",
+        ErrorCode::ShareExpired => {
+            "the time to watch this is over; ask whoever sent you the link for a new one"
+        }
+        ErrorCode::ShareNotYet => "this cannot be watched yet; try again later",
+        ErrorCode::ShareUsedUp => {
+            "this was watched as often as it may be; ask whoever sent you the link for a new one"
+        }
+        _ => "as many people as may are watching this now; try again when one of them has stopped",
     }
 }
 
@@ -327,6 +379,12 @@ impl From<MediaError> for ClientError {
             MediaError::WrongRange => ClientError::FileChanged,
             error => ClientError::Media(error),
         }
+    }
+}
+
+impl From<LinkError> for ClientError {
+    fn from(error: LinkError) -> Self {
+        ClientError::Link(error)
     }
 }
 

@@ -9,12 +9,13 @@ use gloaming_keys::sha256;
 use gloaming_package::Poster;
 
 use crate::{
-    ClientError, Library, Phase, Platform, PosterInfo, Session, open_video,
+    ClientError, Library, Phase, Platform, PosterInfo, Session,
     platform::Bulk,
     progress::Meter,
     publish::{Counts, store_object},
     records::Digest,
-    watch::fetch,
+    store::{fetch, sign_own},
+    watch::open_own,
 };
 
 impl<P: Platform> Library<P> {
@@ -70,8 +71,10 @@ impl<P: Platform> Library<P> {
             .keys()?
             .open_video_secret(opened.info.sealed_secret.as_ref(), session.account(), video)
             .map_err(|error| ClientError::sealed(error, "the key of this video"))?;
-        let bytes =
-            fetch(session, &Default::default(), |_| vec![], poster.object, 0..poster.length).await?.to_vec();
+        let server = &session.0.server;
+        let sign = async |objects| sign_own(server, objects).await;
+        let (none, range) = (Default::default(), 0..poster.length);
+        let bytes = fetch(session.platform(), sign, &none, |_| vec![], poster.object, range).await?.to_vec();
         if sha256(&bytes) != *poster.digest {
             return Err(ClientError::tampered("the picture of this video"));
         }
@@ -88,12 +91,12 @@ impl<P: Platform> Library<P> {
         blurhash: &str,
     ) -> Result<(), ClientError> {
         let session = &self.0;
-        let open = open_video(session, video).await?;
+        let (open, secret) = open_own(session, video).await?;
         let (before, version) = (open.version(), open.version() + 1);
-        let view = &open.secret().view_share;
+        let view = &secret.view_share;
         let mut entropy = session.0.server.entropy();
         let sealed = poster.seal(view, video, version, &mut entropy);
-        let index = open.index().seal(view, &open.secret().signer(), version, &mut entropy);
+        let index = open.index().seal(view, &secret.signer(), version, &mut entropy);
 
         let quiet = |_: &crate::Progress| {};
         let total = (sealed.len() + index.bytes.len()) as u64;

@@ -8,6 +8,7 @@
 //! * [`Library`]: the sealed records, in step with the other devices.
 //! * [`publish`]: a file into the library, resumable. [`open_video`], [`OpenVideo`]: playing. [`Download`], [`verify`].
 //! * [`folder`]: a folder of films into playlists.
+//! * [`share`]: letting others watch, and the log of it. [`viewer`]: watching what others shared.
 //! * [`Control`] and [`Progress`]: pausing, stopping, and seeing how far something long is.
 
 mod account;
@@ -15,6 +16,7 @@ mod control;
 mod download;
 mod error;
 pub mod folder;
+mod grant_log;
 mod keep;
 pub mod library;
 pub mod platform;
@@ -22,13 +24,17 @@ mod progress;
 mod publish;
 mod records;
 mod server;
+pub mod share;
+mod store;
 mod verify;
+pub mod viewer;
 mod watch;
 
 pub use account::{Client, Session};
 pub use control::Control;
 pub use download::{Download, Piece, Replayed};
 pub use error::ClientError;
+pub use grant_log::{GrantLogReader, Watched};
 pub use keep::orphans;
 pub use library::Library;
 pub use platform::Platform;
@@ -38,7 +44,7 @@ pub use publish::{
     unfinished,
 };
 pub use records::{
-    Fault, PlaylistRecord, PositionRecord, PosterInfo, SettingsRecord, TrackSummary, VideoRecord,
+    Fault, PlaylistRecord, PositionRecord, PosterInfo, SettingsRecord, ShareRecord, TrackSummary, VideoRecord,
 };
 pub use verify::{Verified, verify, verify_against};
 pub use watch::{OpenVideo, open_video};

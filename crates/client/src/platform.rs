@@ -43,6 +43,8 @@ pub struct ApiRequest {
     pub path: String,
     /// JSON.
     pub body: Option<Vec<u8>>,
+    /// Of a playback: goes into the header `x-gloaming-proof`, and the cookie of viewers goes along.
+    pub proof: Option<String>,
 }
 
 /// What the server answered.
@@ -182,6 +184,9 @@ pub trait Platform {
     /// The clock. Only for people and for pauses; nothing depends on its being right.
     fn now(&self) -> UnixMillis;
 
+    /// How much time has passed since some moment: a clock that nobody sets, and that never runs back.
+    fn elapsed(&self) -> Duration;
+
     /// Fills `out` from the system's random generator.
     fn fill_random(&self, out: &mut [u8]);
 
@@ -189,7 +194,7 @@ pub trait Platform {
     async fn sleep(&self, duration: Duration);
 
     /// Calls the server: `Authorization: Bearer` with the token last given to [`keep_token`](Platform::keep_token), or
-    /// a browser's cookie. Never retries.
+    /// a browser's cookie. The cookie that names a viewer is kept and sent as a browser does. Never retries.
     async fn call(&self, request: ApiRequest) -> Result<ApiResponse, Offline>;
 
     /// Whether sign-in shall ask for a token; a browser gets a cookie instead.

@@ -10,7 +10,8 @@
 //!   that is not known here is left alone altogether; a newer `v` is left alone and said so.
 
 use ciborium::Value;
-use gloaming_ids::{ObjectId, UnixMillis, VideoId};
+use gloaming_api::share::ShareKind;
+use gloaming_ids::{ObjectId, RecordId, ShareId, UnixMillis, VideoId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 const FORMAT: u8 = 1;
@@ -120,6 +121,50 @@ pub struct SettingsRecord {
     pub theme: Option<String>,
 }
 
+/// What a share is to its owner: what the server is not told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShareRecord {
+    /// Which.
+    pub share: ShareId,
+    /// Whom it is for.
+    pub kind: ShareKind,
+    /// Whom the owner made it for, in their own words. The log names it by this.
+    pub label: String,
+    /// Its videos, in order.
+    pub videos: Vec<VideoId>,
+    /// The playlist it was made of.
+    pub playlist: Option<RecordId>,
+    /// What stands behind the link's `#`, so that the link can be shown again.
+    pub fragment: Option<Fragment>,
+    /// Whether the label moves over the picture.
+    pub mark: bool,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// Since when it is revoked.
+    pub revoked_at: Option<UnixMillis>,
+}
+
+/// A link's secret, as text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fragment(pub(crate) String);
+
+impl std::fmt::Debug for Fragment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fragment(..)")
+    }
+}
+
+/// What was seen of the log of a video's grants, so that what is shown later can be compared with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogRecord {
+    pub(crate) video: VideoId,
+    /// Whose signatures count: the key that was seen first.
+    pub(crate) log_key: Digest,
+    pub(crate) count: u64,
+    pub(crate) head: Digest,
+}
+
 /// A body, and the fields of it that this version does not know.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kept<T> {
@@ -158,6 +203,8 @@ pub(crate) enum Record {
     Playlist(Kept<PlaylistRecord>),
     Position(Kept<PositionRecord>),
     Settings(Kept<SettingsRecord>),
+    Share(Kept<ShareRecord>),
+    Log(Kept<LogRecord>),
     /// Of a kind that this build does not know. Never written again from here.
     Unknown,
     /// There is a record, and it cannot be read.
@@ -200,6 +247,8 @@ impl Record {
             Record::Playlist(_) => "playlist",
             Record::Position(_) => "position",
             Record::Settings(_) => "settings",
+            Record::Share(_) => "share",
+            Record::Log(_) => "grant-log",
             Record::Unknown | Record::Unreadable(_) => "unknown",
         }
     }
@@ -211,6 +260,8 @@ impl Record {
             Record::Playlist(body) => body.write(),
             Record::Position(body) => body.write(),
             Record::Settings(body) => body.write(),
+            Record::Share(body) => body.write(),
+            Record::Log(body) => body.write(),
             Record::Unknown | Record::Unreadable(_) => unreachable!("what is not understood is not written"),
         };
         let envelope = Envelope { kind: self.kind().into(), v: FORMAT, seen, at, body };
@@ -231,6 +282,8 @@ impl Record {
             "playlist" => Kept::read(body).map(Record::Playlist),
             "position" => Kept::read(body).map(Record::Position),
             "settings" => Kept::read(body).map(Record::Settings),
+            "share" => Kept::read(body).map(Record::Share),
+            "grant-log" => Kept::read(body).map(Record::Log),
             _ => Some(Record::Unknown),
         };
         Ok((record.unwrap_or(Record::Unreadable(Fault::Damaged)), seen))

@@ -75,7 +75,12 @@ impl<P: Platform> Server<P> {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, ClientError> {
-        let answer = self.platform.call(ApiRequest { method, path: path.into(), body }).await?;
+        self.send(ApiRequest { method, path: path.into(), body, proof: None }).await
+    }
+
+    /// Asks once.
+    pub(crate) async fn send(&self, request: ApiRequest) -> Result<Vec<u8>, ClientError> {
+        let answer = self.platform.call(request).await?;
         if (200..300).contains(&answer.status) {
             Ok(answer.body)
         } else {
@@ -104,10 +109,10 @@ impl<P: Platform> Server<P> {
     }
 }
 
-fn encode<B: Serialize>(body: &B) -> Vec<u8> {
+pub(crate) fn encode<B: Serialize>(body: &B) -> Vec<u8> {
     serde_json::to_vec(body).expect("the wire's types serialise")
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(body).map_err(|error| ClientError::nonsense(error.to_string()))
 }

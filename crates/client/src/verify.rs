@@ -34,7 +34,7 @@ pub async fn verify<P: Platform>(
     listener: &dyn Fn(&Progress),
 ) -> Result<Verified, ClientError> {
     let index = video.index();
-    let meter = Meter::new(video.session().0.server.platform.clone(), index.stored_bytes(), listener);
+    let meter = Meter::new(video.server().platform.clone(), index.stored_bytes(), listener);
     meter.phase(Phase::Checking);
     let mut runs: Vec<(u16, u32)> = Vec::new();
     for track in 0..index.tracks().len() as u16 {
@@ -72,8 +72,8 @@ pub async fn verify_against<P: Platform>(
     listener: &dyn Fn(&Progress),
 ) -> Result<Verified, ClientError> {
     let index = video.index();
-    let platform = video.session().platform();
-    let meter = Meter::new(video.session().0.server.platform.clone(), index.stored_bytes(), listener);
+    let platform = &*video.server().platform;
+    let meter = Meter::new(video.server().platform.clone(), index.stored_bytes(), listener);
     meter.phase(Phase::Checking);
     let movie = probe(platform, source).await?;
     let stored: Vec<_> = index.tracks().filter(|about| !about.init.is_empty()).collect();

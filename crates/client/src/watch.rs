@@ -1,4 +1,5 @@
-//! Playing a video of one's own library: the index, then ranges of packs; no key is ever asked for.
+//! Playing a video: the index, then ranges of packs. Who owns it asks for no key; who watches under a share is granted
+//! them one by one ([`crate::viewer`]).
 //!
 //! What the store serves is believed only after a check: the index against the digest in the library's record, its own
 //! signature and its version; each fragment against the digest in the index, then by opening it.
@@ -11,16 +12,19 @@ use std::{
     time::Duration,
 };
 
-use futures::future::try_join_all;
-use gloaming_api::video::{MAX_OBJECTS, ObjectIds, SignedDownload, SignedDownloads, VideoOpened, VideoState};
+use futures::future::{join, try_join_all};
+use gloaming_api::video::{MAX_OBJECTS, SignedDownload, VideoOpened, VideoState};
 use gloaming_ids::{ObjectId, VideoId};
-use gloaming_keys::{SegmentKeys, VideoSecret, fragment_aad, sha256};
+use gloaming_keys::{SegmentKey, SegmentKeys, VideoSecret, VideoVerifier, ViewShare, fragment_aad, sha256};
 use gloaming_package::{FragmentRow, Index, OpenError, Part, VirtualMp4, VirtualPart, dash, hls};
 
 use crate::{
     ClientError, Platform, Session,
-    platform::{Bulk, NotGenuine, OpenJob, StoreFailure},
+    platform::{Bulk, NotGenuine, OpenJob},
     records::Digest,
+    server::Server,
+    store::{Addresses, fetch, sign_own},
+    viewer::Playback,
 };
 
 /// Packs of a track whose addresses are asked for together.
@@ -30,24 +34,38 @@ const KEPT: u64 = 24 << 20;
 /// Bytes of one request to the store, unless one fragment is longer.
 const RUN: u64 = 16 << 20;
 /// An index longer than this is none.
-const MAX_INDEX: u64 = 64 << 20;
+pub(crate) const MAX_INDEX: u64 = 64 << 20;
+/// Opened segments of somebody else's video are kept for so long after they were last asked for.
+const KEPT_FOR: Duration = Duration::from_secs(16);
 
 /// A video whose index was checked. Clones share addresses and opened segments.
 pub struct OpenVideo<P: Platform>(Rc<Inner<P>>);
 
-/// Opened segments by track and number, the oldest first.
-type Kept<B> = VecDeque<((u16, u32), B)>;
+/// By what right a video is watched.
+pub(crate) enum Right<P: Platform> {
+    /// By both halves of its keys.
+    Owner(SegmentKeys),
+    /// One granted segment at a time.
+    Granted(Playback<P>),
+}
+
+/// A segment that was opened, and when it was last asked for.
+struct Opened<B> {
+    name: (u16, u32),
+    bytes: B,
+    asked: Duration,
+}
 
 struct Inner<P: Platform> {
-    session: Session<P>,
+    server: Server<P>,
+    right: Right<P>,
     video: VideoId,
     version: u64,
     index: Index,
-    secret: VideoSecret,
-    keys: SegmentKeys,
     layout: VirtualMp4,
-    urls: RefCell<HashMap<ObjectId, SignedDownload>>,
-    kept: RefCell<Kept<P::Bytes>>,
+    addresses: Addresses,
+    /// The oldest first.
+    kept: RefCell<VecDeque<Opened<P::Bytes>>>,
 }
 
 impl<P: Platform> Clone for OpenVideo<P> {
@@ -76,6 +94,14 @@ pub async fn open_video<P: Platform>(
     session: &Session<P>,
     video: VideoId,
 ) -> Result<OpenVideo<P>, ClientError> {
+    Ok(open_own(session, video).await?.0)
+}
+
+/// Opens a video of the library, and its secret.
+pub(crate) async fn open_own<P: Platform>(
+    session: &Session<P>,
+    video: VideoId,
+) -> Result<(OpenVideo<P>, VideoSecret), ClientError> {
     let library = session.library();
     let no_such = || ClientError::NotFound { what: "such video in the library".into() };
     if library.video_record(video).is_none() {
@@ -105,29 +131,15 @@ pub async fn open_video<P: Platform>(
         .map_err(|error| ClientError::sealed(error, "the key of this video"))?;
     let download = index.filter(|download| Some(download.object) == info.index);
     let download = download.ok_or_else(|| ClientError::nonsense("a video without an index"))?;
-    if download.length > MAX_INDEX {
-        return Err(ClientError::tampered("the index of this video"));
-    }
-    let bytes = fetch(
-        session,
-        &RefCell::new(HashMap::from([(download.object, download.clone())])),
-        |_| vec![],
-        download.object,
-        0..download.length,
-    )
-    .await?
-    .to_vec();
+    let server = &session.0.server;
+    let bytes =
+        fetch_index(&*server.platform, async |objects| sign_own(server, objects).await, download).await?;
     let digest = sha256(&bytes);
     if info.index_version == record.index_version && digest != *record.index_digest {
         return Err(ClientError::tampered("the index of this video"));
     }
     let version = info.index_version;
-    let verifier = secret.signer().verifier();
-    let index =
-        Index::open(&bytes, &secret.view_share, video, version, &verifier).map_err(|error| match error {
-            OpenError::TooNew { .. } => ClientError::TooNew { what: "this video".into() },
-            _ => ClientError::tampered("the index of this video"),
-        })?;
+    let index = open_index(&bytes, &secret.view_share, video, version, &secret.signer().verifier())?;
     if version > record.index_version {
         // Signed by this account, so it is ours: a device died between replacing the index and saying so.
         library
@@ -138,22 +150,51 @@ pub async fn open_video<P: Platform>(
             })
             .await?;
     }
-    let layout = VirtualMp4::new(&index)?;
-    let keys = SegmentKeys::new(&secret, video);
-    Ok(OpenVideo(Rc::new(Inner {
-        session: session.clone(),
-        video,
-        version,
-        index,
-        secret,
-        keys,
-        layout,
-        urls: RefCell::default(),
-        kept: RefCell::default(),
-    })))
+    let right = Right::Owner(SegmentKeys::new(&secret, video));
+    Ok((OpenVideo::new(server.clone(), right, version, index)?, secret))
+}
+
+/// The bytes of an index, as the store has them.
+pub(crate) async fn fetch_index<P: Platform>(
+    platform: &P,
+    sign: impl AsyncFn(Vec<ObjectId>) -> Result<Vec<SignedDownload>, ClientError>,
+    download: SignedDownload,
+) -> Result<Vec<u8>, ClientError> {
+    if download.length > MAX_INDEX {
+        return Err(ClientError::tampered("the index of this video"));
+    }
+    let (object, range) = (download.object, 0..download.length);
+    let addresses = RefCell::new(HashMap::from([(object, download)]));
+    Ok(fetch(platform, sign, &addresses, |_| vec![], object, range).await?.to_vec())
+}
+
+/// An index that its video's owner signed, as this version.
+pub(crate) fn open_index(
+    bytes: &[u8],
+    view: &ViewShare,
+    video: VideoId,
+    version: u64,
+    verifier: &VideoVerifier,
+) -> Result<Index, ClientError> {
+    Index::open(bytes, view, video, version, verifier).map_err(|error| match error {
+        OpenError::TooNew { .. } => ClientError::TooNew { what: "this video".into() },
+        _ => ClientError::tampered("the index of this video"),
+    })
 }
 
 impl<P: Platform> OpenVideo<P> {
+    pub(crate) fn new(
+        server: Server<P>,
+        right: Right<P>,
+        version: u64,
+        index: Index,
+    ) -> Result<Self, ClientError> {
+        let layout = VirtualMp4::new(&index)?;
+        let (addresses, kept) = Default::default();
+        let video = index.video();
+        Ok(Self(Rc::new(Inner { server, right, video, version, index, layout, addresses, kept })))
+    }
+
     /// Which.
     pub fn video(&self) -> VideoId {
         self.0.video
@@ -174,12 +215,30 @@ impl<P: Platform> OpenVideo<P> {
         &self.0.layout
     }
 
-    pub(crate) fn session(&self) -> &Session<P> {
-        &self.0.session
+    pub(crate) fn server(&self) -> &Server<P> {
+        &self.0.server
     }
 
-    pub(crate) fn secret(&self) -> &VideoSecret {
-        &self.0.secret
+    /// The playback, where it is watched under a share.
+    pub(crate) fn playback(&self) -> Option<&Playback<P>> {
+        match &self.0.right {
+            Right::Owner(_) => None,
+            Right::Granted(playback) => Some(playback),
+        }
+    }
+
+    /// Forgets what a viewer has no more need of: opened segments and grants that nobody asked for in a while, and all of
+    /// them where the owner no longer lets them watch. To be called every few seconds while nothing else is.
+    pub fn tidy(&self) {
+        let Some(playback) = self.playback() else { return };
+        playback.tidy();
+        let mut kept = self.0.kept.borrow_mut();
+        if playback.is_over() {
+            kept.clear();
+            self.0.addresses.borrow_mut().clear();
+        }
+        let now = self.0.server.platform.elapsed();
+        kept.retain(|opened| now.saturating_sub(opened.asked) < KEPT_FOR);
     }
 
     /// One virtual file of the video, and its media type. `base` is what a DASH manifest's URIs begin with.
@@ -209,20 +268,57 @@ impl<P: Platform> OpenVideo<P> {
 
     /// One segment, opened.
     pub async fn segment(&self, track: u16, segment: u32) -> Result<P::Bytes, ClientError> {
+        self.tidy();
         let name = (track, segment);
-        if let Some((_, bytes)) = self.0.kept.borrow().iter().find(|(kept, _)| *kept == name) {
-            return Ok(bytes.clone());
+        let now = || self.0.server.platform.elapsed();
+        if let Some(opened) = self.0.kept.borrow_mut().iter_mut().find(|opened| opened.name == name) {
+            opened.asked = now();
+            return Ok(opened.bytes.clone());
         }
         let runs = self.runs(track, segment)?;
-        let opened = try_join_all(runs.iter().map(|run| self.open_run(run))).await?;
-        let bytes = P::Bytes::concat(opened.into_iter().flatten().collect());
+        let opening = async {
+            let key = self.key(track, segment).await?;
+            // The next grants come while these bytes do, so that playing on waits for none.
+            let opened = try_join_all(runs.iter().map(|run| self.open_with(run, &key)));
+            Ok::<_, ClientError>(join(opened, self.ask_ahead(track, segment)).await.0?)
+        };
+        let opened = opening.await;
+        if let Some(playback) = self.playback() {
+            if opened.is_ok() {
+                playback.done_with(track, segment);
+            }
+            self.tidy();
+        }
+        let bytes = P::Bytes::concat(opened?.into_iter().flatten().collect());
         let mut kept = self.0.kept.borrow_mut();
-        kept.retain(|(kept, _)| *kept != name);
-        kept.push_back((name, bytes.clone()));
-        while kept.len() > 1 && kept.iter().map(|(_, bytes)| bytes.len()).sum::<u64>() > KEPT {
+        kept.retain(|opened| opened.name != name);
+        kept.push_back(Opened { name, bytes: bytes.clone(), asked: now() });
+        while kept.len() > 1 && kept.iter().map(|opened| opened.bytes.len()).sum::<u64>() > KEPT {
             kept.pop_front();
         }
         Ok(bytes)
+    }
+
+    /// The key of a segment that is there.
+    async fn key(&self, track: u16, segment: u32) -> Result<SegmentKey, ClientError> {
+        let about = self.0.index.track(track).expect("its segment was looked up");
+        match &self.0.right {
+            Right::Owner(keys) => Ok(keys.derive_segment_key(about.id, segment)),
+            Right::Granted(playback) => playback.segment_key(&self.0.index, track, segment).await,
+        }
+    }
+
+    async fn ask_ahead(&self, track: u16, segment: u32) {
+        if let Some(playback) = self.playback() {
+            playback.ask_ahead(&self.0.index, track, segment).await;
+        }
+    }
+
+    async fn sign(&self, objects: Vec<ObjectId>) -> Result<Vec<SignedDownload>, ClientError> {
+        match &self.0.right {
+            Right::Owner(_) => sign_own(&self.0.server, objects).await,
+            Right::Granted(playback) => playback.sign(&objects).await,
+        }
     }
 
     /// A range of the virtual file.
@@ -272,25 +368,27 @@ impl<P: Platform> OpenVideo<P> {
 
     /// Fetches, checks and opens neighbouring fragments.
     pub(crate) async fn open_run(&self, run: &Run) -> Result<Vec<P::Bytes>, ClientError> {
+        let key = self.key(run.track, run.segment).await?;
+        self.open_with(run, &key).await
+    }
+
+    async fn open_with(&self, run: &Run, key: &SegmentKey) -> Result<Vec<P::Bytes>, ClientError> {
         let range = run.range();
         let object = run.fragments[0].object;
         let ahead = |object| self.ahead(run.track, object);
-        let sealed = fetch(&self.0.session, &self.0.urls, ahead, object, range.clone()).await?;
-        let key = || {
-            self.0
-                .keys
-                .derive_segment_key(self.0.index.track(run.track).expect("it has runs").id, run.segment)
-        };
+        let platform = &*self.0.server.platform;
+        let sign = async |objects| self.sign(objects).await;
+        let sealed = fetch(platform, sign, &self.0.addresses, ahead, object, range.clone()).await?;
         let opening = run.fragments.iter().map(|fragment| {
             let start = fragment.offset - range.start;
             let job = OpenJob {
-                key: key(),
+                key: SegmentKey::from_bytes(*key.expose()),
                 number: fragment.number,
                 last: fragment.last,
                 aad: fragment_aad(fragment.number, fragment.last),
                 sha256: fragment.sha256,
             };
-            self.0.session.platform().open(sealed.slice(start..start + fragment.len), job)
+            platform.open(sealed.slice(start..start + fragment.len), job)
         });
         let opened = try_join_all(opening).await;
         opened.map_err(|NotGenuine| {
@@ -301,64 +399,17 @@ impl<P: Platform> OpenVideo<P> {
     /// The objects whose addresses are asked for together with that of `object`.
     fn ahead(&self, track: u16, object: ObjectId) -> Vec<ObjectId> {
         let index = &self.0.index;
-        let urls = self.0.urls.borrow();
+        let addresses = self.0.addresses.borrow();
         let packs = |track, from: usize| {
             index.packs(track).iter().skip(from).take(AHEAD).map(|pack| pack.object).collect::<Vec<_>>()
         };
         let at = index.packs(track).iter().position(|pack| pack.object == object).unwrap_or(0);
         let mut objects = packs(track, at);
-        if urls.is_empty() {
+        if addresses.is_empty() {
             // The first time: the beginnings of the other tracks too.
             let others = (0..index.inits().len() as u16).filter(|other| *other != track);
             objects.extend(others.flat_map(|other| packs(other, 0)).take(MAX_OBJECTS / 2));
         }
         objects
-    }
-}
-
-/// Gets a range of an object: asks for addresses where there are none, again where they expired, and once or twice more
-/// where the network hiccups.
-pub(crate) async fn fetch<P: Platform>(
-    session: &Session<P>,
-    urls: &RefCell<HashMap<ObjectId, SignedDownload>>,
-    ahead: impl Fn(ObjectId) -> Vec<ObjectId>,
-    object: ObjectId,
-    range: Range<u64>,
-) -> Result<P::Bytes, ClientError> {
-    let (mut pause, mut tries) = (Duration::from_millis(200), 0);
-    loop {
-        let known = urls.borrow().get(&object).cloned();
-        let download = match known {
-            Some(download) => download,
-            None => {
-                let mut objects = ahead(object);
-                if !objects.contains(&object) {
-                    objects.insert(0, object);
-                }
-                let signed: SignedDownloads =
-                    session.0.server.post_again("/v1/urls", &ObjectIds { objects }).await?;
-                let mut urls = urls.borrow_mut();
-                urls.extend(signed.downloads.into_iter().map(|download| (download.object, download)));
-                urls.get(&object).cloned().ok_or_else(|| ClientError::nonsense("no address for an object"))?
-            }
-        };
-        if range.end > download.length {
-            return Err(ClientError::tampered("an object of this video (it is too short)"));
-        }
-        tries += 1;
-        match session.platform().get(&download, range.clone()).await {
-            Ok(bytes) if bytes.len() == range.end - range.start => return Ok(bytes),
-            Ok(_) | Err(StoreFailure::WrongLength) => {
-                return Err(ClientError::tampered("an object of this video (it is too short)"));
-            }
-            Err(StoreFailure::Expired) if tries < 4 => {
-                urls.borrow_mut().remove(&object);
-            }
-            Err(StoreFailure::Offline(_) | StoreFailure::Busy | StoreFailure::Status(500..)) if tries < 4 => {
-                session.platform().sleep(pause).await;
-                pause *= 3;
-            }
-            Err(failure) => return Err(failure.into()),
-        }
     }
 }

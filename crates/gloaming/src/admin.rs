@@ -39,6 +39,10 @@ enum Task {
     },
     /// Who stores how much
     Usage,
+    /// Look at what only whoever runs the server can: the master key, and what is sealed under it
+    Doctor,
+    /// Put a new master key in the place of the old one; begun again, it goes on where it was interrupted
+    RotateMasterKey,
     /// Shut an account out and sign its devices out
     Disable {
         /// User name
@@ -115,6 +119,38 @@ async fn run(admin: &ServerAdmin, task: Task, terminal: &Terminal) -> Result<(),
                     text += &format!("{name:<24} {:>7} {used:>16} {quota:>16}{note}\n", one.videos);
                 }
                 text
+            });
+        }
+        Task::Doctor => {
+            let keys = admin.master_keys().await.map_err(server_failure)?;
+            let rows: Vec<_> = keys
+                .envelopes
+                .iter()
+                .map(
+                    |(id, count)| json!({ "key_id": id, "envelopes": count, "current": *id == keys.current }),
+                )
+                .collect();
+            terminal.print(&json!({ "master_key": keys.current, "envelopes": rows }), |_| {
+                let mut text = format!("good master key {}\n", keys.current);
+                for (id, count) in &keys.envelopes {
+                    let (mark, note) = if *id == keys.current {
+                        ("good", "")
+                    } else {
+                        ("LOOK", "; `gloaming admin rotate-master-key` seals them anew")
+                    };
+                    text += &format!("{mark} {count} shared videos are sealed under {id}{note}\n");
+                }
+                text
+            });
+        }
+        Task::RotateMasterKey => {
+            let report = admin.rotate_master_key().await.map_err(server_failure)?;
+            let data = json!({ "master_key": report.key_id, "resealed": report.resealed });
+            terminal.print(&data, |_| {
+                format!(
+                    "{} shared videos were sealed anew, under master key {}.\n",
+                    report.resealed, report.key_id
+                )
             });
         }
         Task::Disable { username } => {

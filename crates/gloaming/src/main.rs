@@ -1,7 +1,7 @@
 //! Gloaming: a self-hosted, end-to-end-encrypted home for video. One binary: the server, and every client verb.
 //!
 //! * [`offline`]: verbs that need no server (`seal`, `open`, `probe`, …).
-//! * [`online`]: verbs that need one (`account`, `upload`, `ls`, `play`, …).
+//! * [`online`]: verbs that need one (`account`, `upload`, `ls`, `play`, `share`, `view`, …).
 //! * [`serve`], [`admin`]: the server, and looking after it.
 //! * [`failure`]: how a verb fails, and the exit codes.
 //! * [`terminal`]: how a verb speaks: text or JSON on standard output, progress on a terminal.
@@ -78,6 +78,13 @@ verbs! {
     Download(online::Download),
     Export(online::Export),
     Verify(online::Verify),
+    Share(online::Share),
+    Publish(online::Publish),
+    Shares(online::Shares),
+    Policy(online::Policy),
+    Revoke(online::Revoke),
+    Grants(online::Grants),
+    View(online::View),
     Trash(online::Trash),
     Restore(online::Restore),
     Delete(online::Delete),

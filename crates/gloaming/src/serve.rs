@@ -140,6 +140,7 @@ pub(crate) fn server_failure(error: StartError) -> Failure {
         }
         StartError::Store(StoreError::TooNew { .. }) => (Exit::Refused, "database_too_new"),
         StartError::Damaged { .. } => (Exit::Refused, "damaged"),
+        StartError::MasterKeyMissing { .. } => (Exit::Refused, "master_key_missing"),
         StartError::InUse(_) => (Exit::Exists, "data_in_use"),
         _ => (Exit::Files, "server_failed"),
     };

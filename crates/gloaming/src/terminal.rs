@@ -30,6 +30,17 @@ impl Terminal {
         let _ = io::stdout().lock().write_all(text.as_bytes());
     }
 
+    /// Prints one of many things, as they come: with `--json` a line of JSON each.
+    pub(crate) fn line<T: Serialize>(&self, data: &T, text: impl FnOnce(&T) -> String) {
+        let text = if self.json {
+            serde_json::to_string(data).expect("our own types serialise") + "\n"
+        } else {
+            text(data)
+        };
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
     /// Tells the person something beside the data.
     pub(crate) fn note(&self, message: &str) {
         let _ = writeln!(io::stderr().lock(), "{message}");

@@ -51,6 +51,11 @@ impl<P: Platform> Library<P> {
         Self(session)
     }
 
+    /// The platform.
+    pub fn platform(&self) -> &P {
+        self.0.platform()
+    }
+
     /// Fetches what changed. Says whether anything did.
     pub async fn sync(&self) -> Result<bool, ClientError> {
         let _one_at_a_time = self.0.0.writing.lock().await;
@@ -419,7 +424,7 @@ fn named(name: &str) -> Result<String, ClientError> {
 }
 
 /// Whether `short` is the beginning of `id`, or of its last group: ids made in the same hour begin alike.
-fn abbreviates(short: &str, id: &str) -> bool {
+pub(crate) fn abbreviates(short: &str, id: &str) -> bool {
     short.len() >= 4
         && (id.starts_with(short) || id.rsplit('-').next().is_some_and(|tail| tail.starts_with(short)))
 }

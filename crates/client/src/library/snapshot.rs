@@ -1,11 +1,14 @@
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::Hash,
+};
 
 use gloaming_api::library::EMPTY_HEAD;
-use gloaming_ids::{RecordId, UnixMillis, VideoId};
+use gloaming_ids::{RecordId, ShareId, UnixMillis, VideoId};
 
 use crate::records::{
-    Digest, Fault, Kept, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen, SettingsRecord,
-    TrackSummary, VideoRecord,
+    Digest, Fault, Kept, LogRecord, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen, SettingsRecord,
+    ShareRecord, TrackSummary, VideoRecord,
 };
 
 /// Heads that are remembered, so that what other writers had seen can be checked.
@@ -109,6 +112,8 @@ pub(crate) struct Snapshot {
     videos: HashMap<VideoId, RecordId>,
     positions: HashMap<VideoId, RecordId>,
     settings: Option<RecordId>,
+    shares: HashMap<ShareId, RecordId>,
+    logs: HashMap<VideoId, RecordId>,
 }
 
 impl Default for Snapshot {
@@ -122,6 +127,8 @@ impl Default for Snapshot {
             videos: HashMap::new(),
             positions: HashMap::new(),
             settings: None,
+            shares: HashMap::new(),
+            logs: HashMap::new(),
         }
     }
 }
@@ -165,18 +172,20 @@ impl Snapshot {
     }
 
     pub(crate) fn set(&mut self, id: RecordId, row: Row) {
-        let index = |map: &mut HashMap<VideoId, RecordId>, video, there: bool| {
+        fn index<K: Eq + Hash>(map: &mut HashMap<K, RecordId>, about: K, id: RecordId, there: bool) {
             if there {
-                map.insert(video, id);
+                map.insert(about, id);
             } else {
-                map.remove(&video);
+                map.remove(&about);
             }
-        };
+        }
         let old = self.rows.get(&id).and_then(|row| row.record.clone());
         for (record, there) in [(old.as_ref(), false), (row.record.as_ref(), true)] {
             match record {
-                Some(Record::Video(record)) => index(&mut self.videos, record.known.video, there),
-                Some(Record::Position(record)) => index(&mut self.positions, record.known.video, there),
+                Some(Record::Video(record)) => index(&mut self.videos, record.known.video, id, there),
+                Some(Record::Position(record)) => index(&mut self.positions, record.known.video, id, there),
+                Some(Record::Share(record)) => index(&mut self.shares, record.known.share, id, there),
+                Some(Record::Log(record)) => index(&mut self.logs, record.known.video, id, there),
                 Some(Record::Settings(_)) => self.settings = there.then_some(id),
                 Some(Record::Playlist(_) | Record::Unknown | Record::Unreadable(_)) | None => {}
             }
@@ -235,6 +244,28 @@ impl Snapshot {
 
     pub(crate) fn settings(&self) -> Option<&SettingsRecord> {
         self.settings_kept().map(|record| &record.known)
+    }
+
+    pub(crate) fn share_kept(&self, share: ShareId) -> Option<&Kept<ShareRecord>> {
+        match self.record(self.shares.get(&share))? {
+            Record::Share(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn shares(&self) -> impl Iterator<Item = &ShareRecord> {
+        self.shares.keys().filter_map(|share| Some(&self.share_kept(*share)?.known))
+    }
+
+    pub(crate) fn log_kept(&self, video: VideoId) -> Option<&Kept<LogRecord>> {
+        match self.record(self.logs.get(&video))? {
+            Record::Log(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn logs(&self) -> impl Iterator<Item = &LogRecord> {
+        self.logs.keys().filter_map(|video| Some(&self.log_kept(*video)?.known))
     }
 
     pub(crate) fn playlist_kept(&self, list: RecordId) -> Option<&Kept<PlaylistRecord>> {

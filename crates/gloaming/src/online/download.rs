@@ -6,10 +6,10 @@ use std::{
 };
 
 use clap::Args;
-use gloaming_client::{Replayed, open_video};
+use gloaming_client::{OpenVideo, Replayed, open_video};
 use serde_json::json;
 
-use super::{block_on, remote::Remote, size};
+use super::{block_on, machine::Machine, remote::Remote, size};
 use crate::{Run, failure::Failure, terminal::Terminal};
 
 /// Get a video back as an MP4 file
@@ -40,35 +40,40 @@ impl Run for Download {
         block_on(async {
             let session = self.remote.open().await?;
             let id = session.library().find_video(&self.video)?;
-            let video = open_video(&session, id).await?;
-            let mut download = gloaming_client::Download::new(&video).await?;
-            let bar = terminal.progress("downloading", download.expected_len());
-            let mut out = Partial::open(&self.mp4, &format!("{id} {}", video.version()))?;
-            if let Some(replays) = out.replays()? {
-                // A part of another build's making is of no use, and no reason to fail.
-                match download.replay(&replays) {
-                    Ok(replayed) if out.cut(replayed)? => {}
-                    _ => {
-                        download = gloaming_client::Download::new(&video).await?;
-                        out.restart()?;
-                    }
-                }
-            }
-            while let Some(piece) = download.next().await? {
-                for bytes in &piece.bytes {
-                    out.write(&bytes.0)?;
-                }
-                out.note(&piece.replay)?;
-                bar.set_position(download.position());
-            }
-            out.write(&download.finish()?)?;
-            let len = out.finish()?;
-            bar.finish_and_clear();
-            let data = json!({ "video": id, "file": self.mp4, "bytes": len });
-            terminal.print(&data, |_| format!("{}  {}\n", self.mp4.display(), size(len)));
-            Ok(())
+            save(&open_video(&session, id).await?, &self.mp4, terminal).await
         })
     }
+}
+
+/// Writes a video as an MP4 file, or goes on with that.
+pub(super) async fn save(video: &OpenVideo<Machine>, mp4: &Path, terminal: &Terminal) -> Result<(), Failure> {
+    let id = video.video();
+    let mut download = gloaming_client::Download::new(video).await?;
+    let bar = terminal.progress("downloading", download.expected_len());
+    let mut out = Partial::open(mp4, &format!("{id} {}", video.version()))?;
+    if let Some(replays) = out.replays()? {
+        // A part of another build's making is of no use, and no reason to fail.
+        match download.replay(&replays) {
+            Ok(replayed) if out.cut(replayed)? => {}
+            _ => {
+                download = gloaming_client::Download::new(video).await?;
+                out.restart()?;
+            }
+        }
+    }
+    while let Some(piece) = download.next().await? {
+        for bytes in &piece.bytes {
+            out.write(&bytes.0)?;
+        }
+        out.note(&piece.replay)?;
+        bar.set_position(download.position());
+    }
+    out.write(&download.finish()?)?;
+    let len = out.finish()?;
+    bar.finish_and_clear();
+    let data = json!({ "video": id, "file": mp4, "bytes": len });
+    terminal.print(&data, |_| format!("{}  {}\n", mp4.display(), size(len)));
+    Ok(())
 }
 
 /// A file in the making, and beside it what is needed to go on with it:

@@ -11,19 +11,26 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
-use gloaming_api::video::{SignedDownload, SignedUpload};
+use gloaming_api::{
+    playback::PLAYBACK_COOKIE,
+    video::{SignedDownload, SignedUpload},
+};
 use gloaming_client::platform::{
     ApiRequest, ApiResponse, Bulk, NotGenuine, Offline, OpenJob, Platform, SealJob, SealedFragment, Shelf,
     SourceFailure, SourceStamp, StoreFailure,
 };
+use gloaming_grants::proof::PROOF_HEADER;
 use gloaming_ids::UnixMillis;
 use gloaming_keys::{FRAGMENT_OVERHEAD, open_fragment_in_place, sha256};
 use gloaming_media::Extent;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RANGE, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, RANGE, RETRY_AFTER, SET_COOKIE,
+};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::native::seal_fragment;
@@ -32,6 +39,8 @@ use crate::native::seal_fragment;
 const MAX_ANSWER: usize = 16 << 20;
 /// What a body is cut into on its way, so that progress is seen.
 const CHUNK: usize = 256 << 10;
+/// Where the viewer's cookie is kept.
+const VIEWER: &str = "viewer";
 
 /// A buffer; parts of it share its memory.
 #[derive(Clone, Debug)]
@@ -96,6 +105,15 @@ pub(crate) struct Machine {
     server: Url,
     profile: PathBuf,
     token: RefCell<Option<String>>,
+    viewer: RefCell<ViewerCookie>,
+    began: Instant,
+}
+
+/// The cookie that names this machine to a server whose videos it watches under a share; for as long as the server says.
+#[derive(Default, Serialize, Deserialize)]
+struct ViewerCookie {
+    value: String,
+    until: u64,
 }
 
 impl Machine {
@@ -114,7 +132,33 @@ impl Machine {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { http, other, server, profile, token: RefCell::new(token) })
+        let viewer =
+            fs::read(profile.join(VIEWER)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let viewer = RefCell::new(viewer.unwrap_or_default());
+        Ok(Self { http, other, server, profile, token: RefCell::new(token), viewer, began: Instant::now() })
+    }
+
+    /// Keeps the viewer's cookie out of an answer, if there is one.
+    fn keep_viewer(&self, headers: &HeaderMap) {
+        let cookies = headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+        let name = format!("{PLAYBACK_COOKIE}=");
+        for cookie in cookies.filter_map(|cookie| cookie.strip_prefix(&name)) {
+            let mut parts = cookie.split(';').map(str::trim);
+            let value = parts.next().unwrap_or_default().to_owned();
+            let age = parts
+                .find_map(|part| part.split_once('=').filter(|(n, _)| n.eq_ignore_ascii_case("max-age")));
+            let age: u64 = age.and_then(|(_, age)| age.parse().ok()).unwrap_or_default();
+            let viewer = ViewerCookie { value, until: self.now().0.saturating_add(age.saturating_mul(1000)) };
+            let bytes = serde_json::to_vec(&viewer).expect("a cookie serialises");
+            // One that cannot be kept is good until this process ends.
+            let _ = write_private(&self.profile.join(VIEWER), &bytes);
+            self.viewer.replace(viewer);
+        }
+    }
+
+    fn viewer(&self) -> Option<String> {
+        let viewer = self.viewer.borrow();
+        (viewer.until > self.now().0).then(|| format!("{PLAYBACK_COOKIE}={}", viewer.value))
     }
 
     /// The address of a page of the server.
@@ -171,6 +215,10 @@ impl Platform for Machine {
         UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     fn fill_random(&self, out: &mut [u8]) {
         getrandom::fill(out).expect("the operating system has random bytes");
     }
@@ -186,11 +234,19 @@ impl Platform for Machine {
         if let Some(token) = &*self.token.borrow() {
             ask = ask.header(AUTHORIZATION, format!("Bearer {token}"));
         }
+        let as_viewer = request.proof.is_some() || request.path == "/v1/session";
+        if let Some(cookie) = self.viewer().filter(|_| as_viewer) {
+            ask = ask.header(COOKIE, cookie);
+        }
+        if let Some(proof) = request.proof {
+            ask = ask.header(PROOF_HEADER, proof);
+        }
         if let Some(body) = request.body {
             ask = ask.header(CONTENT_TYPE, "application/json").body(body);
         }
         let mut answer = ask.send().await.map_err(offline)?;
         let status = answer.status().as_u16();
+        self.keep_viewer(answer.headers());
         let retry_after = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(offline)? {

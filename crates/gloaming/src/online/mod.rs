@@ -8,29 +8,38 @@ mod account;
 mod doctor;
 mod download;
 mod export;
+mod grants;
 mod library;
 mod machine;
+mod period;
 mod play;
 mod playlist;
 mod remote;
+mod share;
 mod tls;
 mod upload;
 mod verify;
+mod view;
 
 pub(crate) use account::{Account, Lock, Unlock};
 pub(crate) use doctor::Doctor;
 pub(crate) use download::Download;
 pub(crate) use export::Export;
+pub(crate) use grants::Grants;
 pub(crate) use library::{Delete, Ls, Rename, Restore, Show, Trash};
 pub(crate) use play::Play;
 pub(crate) use playlist::Playlist;
 pub(crate) use remote::Remote;
+pub(crate) use share::{Policy, Publish, Revoke, Share, Shares};
 pub(crate) use upload::Upload;
 pub(crate) use verify::Verify;
+pub(crate) use view::View;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use gloaming_api::ErrorCode;
 use gloaming_client::{ClientError, Control};
+use gloaming_keys::LinkError;
 
 use crate::failure::{Exit, Failure};
 
@@ -100,11 +109,14 @@ impl From<ClientError> for Failure {
             ClientError::Offline { .. } | ClientError::SlowDown { .. } => Exit::Offline,
             ClientError::SignedOut => Exit::SignedOut,
             ClientError::WrongPassword
+            | ClientError::Link(LinkError::PasswordNeeded)
+            | ClientError::NotAdmitted { code: ErrorCode::LinkRefused }
             | ClientError::WeakPassword { .. }
             | ClientError::Phrase(_)
             | ClientError::WrongPhrase
             | ClientError::Locked => Exit::Locked,
-            ClientError::BadUsername { .. } => Exit::Usage,
+            ClientError::BadUsername { .. } | ClientError::Link(_) => Exit::Usage,
+            ClientError::NotAdmitted { .. } | ClientError::NotForDownload => Exit::NotAllowed,
             ClientError::Forbidden | ClientError::AccountDisabled | ClientError::BadInvite => {
                 Exit::NotAllowed
             }

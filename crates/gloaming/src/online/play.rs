@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use clap::Args;
 use futures::{Stream, StreamExt, stream};
-use gloaming_client::{ClientError, OpenVideo, Platform, open_video};
+use gloaming_client::{ClientError, OpenVideo, open_video};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Frame, Incoming},
@@ -30,7 +30,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{block_on, machine::Machine, remote::Remote};
@@ -58,36 +58,64 @@ impl Run for Play {
         block_on(async {
             let session = self.remote.open().await?;
             let id = session.library().find_video(&self.video)?;
-            let video = open_video(&session, id).await?;
-            let mut secret = [0; 16];
-            session.platform().fill_random(&mut secret);
-            let secret = hex::encode(secret);
-            let no_port = |error: std::io::Error| Failure::new(Exit::Files, "no_port", error.to_string());
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(no_port)?;
-            let port = listener.local_addr().map_err(no_port)?.port();
-            let base = format!("http://127.0.0.1:{port}/{secret}/");
-            let data = json!({
-                "video": id, "mp4": format!("{base}video.mp4"), "hls": format!("{base}master.m3u8"),
-                "dash": format!("{base}manifest.mpd"),
-            });
-            terminal.print(&data, |_| format!("{base}video.mp4\n"));
+            let loopback = Loopback::open(open_video(&session, id).await?).await?;
+            terminal.print(&loopback.addresses(), |_| format!("{}\n", loopback.mp4()));
             terminal.note("Open this in any player; Ctrl-C ends it.");
-            let host = format!("127.0.0.1:{port}");
-            let served = Rc::new(Served { video, secret, host });
-            loop {
-                let (socket, _) = listener.accept().await.map_err(no_port)?;
-                let served = Rc::clone(&served);
-                tokio::task::spawn_local(async move {
-                    let answer = service_fn(|request| {
-                        let served = Rc::clone(&served);
-                        async move { Ok::<_, Infallible>(served.answer(request).await) }
-                    });
-                    let connection = hyper::server::conn::http1::Builder::new();
-                    // A player that hangs up in the middle is no failure.
-                    let _ = connection.serve_connection(TokioIo::new(socket), answer).await;
-                });
-            }
+            loopback.serve().await
         })
+    }
+}
+
+/// A video on a port of this machine.
+pub(super) struct Loopback {
+    listener: TcpListener,
+    base: String,
+    served: Rc<Served>,
+}
+
+fn no_port(error: std::io::Error) -> Failure {
+    Failure::new(Exit::Files, "no_port", error.to_string())
+}
+
+impl Loopback {
+    pub(super) async fn open(video: OpenVideo<Machine>) -> Result<Self, Failure> {
+        let mut secret = [0; 16];
+        getrandom::fill(&mut secret).expect("the operating system has random bytes");
+        let secret = hex::encode(secret);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(no_port)?;
+        let port = listener.local_addr().map_err(no_port)?.port();
+        let base = format!("http://127.0.0.1:{port}/{secret}/");
+        let host = format!("127.0.0.1:{port}");
+        Ok(Self { listener, base, served: Rc::new(Served { video, secret, host }) })
+    }
+
+    pub(super) fn mp4(&self) -> String {
+        format!("{}video.mp4", self.base)
+    }
+
+    pub(super) fn addresses(&self) -> Value {
+        let base = &self.base;
+        json!({
+            "video": self.served.video.video(), "mp4": self.mp4(), "hls": format!("{base}master.m3u8"),
+            "dash": format!("{base}manifest.mpd"),
+        })
+    }
+
+    /// Answers whoever asks, until this process ends.
+    pub(super) async fn serve(&self) -> Result<(), Failure> {
+        loop {
+            let (socket, _) = self.listener.accept().await.map_err(no_port)?;
+            let served = Rc::clone(&self.served);
+            tokio::task::spawn_local(async move {
+                let answer = service_fn(|request| {
+                    let served = Rc::clone(&served);
+                    async move { Ok::<_, Infallible>(served.answer(request).await) }
+                });
+                let connection = hyper::server::conn::http1::Builder::new();
+                // A player that hangs up in the middle is no failure.
+                let _ = connection.serve_connection(TokioIo::new(socket), answer).await;
+            });
+        }
     }
 }
 

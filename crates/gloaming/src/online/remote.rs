@@ -102,6 +102,23 @@ impl Remote {
         Ok((Address { server: server.to_string(), pin, cacert }, server, same))
     }
 
+    /// A client of the server that a link names: nobody is signed in there, and this profile's account stays unsaid.
+    pub(crate) fn viewer(&self, link: &str) -> Result<Client<Machine>, Failure> {
+        let server = server_of(link).or_else(|| self.server.clone()).ok_or_else(|| {
+            let message = "the link names no server; copy all of it, from https:// on";
+            Failure::new(Exit::Usage, "link_incomplete", message)
+        })?;
+        let known = self.known()?.filter(|known| known.server == server.as_str());
+        let pin = self.pin.clone().or_else(|| known.as_ref()?.pin.clone());
+        let cacert = self.cacert.clone().or_else(|| known.as_ref()?.cacert.clone());
+        let http = tls::http(pin.as_deref(), cacert.as_deref())?;
+        let name = hex::encode(&gloaming_keys::sha256(server.as_str().as_bytes())[..8]);
+        let folder = self.folder()?.join("viewing").join(name);
+        let machine =
+            Machine::new(http, server, folder.clone()).map_err(|error| Failure::file(&folder, &error))?;
+        Ok(Client::new(machine))
+    }
+
     /// Whoever is signed in.
     pub(crate) async fn session(&self) -> Result<Session<Machine>, Failure> {
         let session = self.client()?.resume().await?;
@@ -128,13 +145,7 @@ impl Remote {
 
     /// The server of this link, if none was named.
     pub(crate) fn or_at(mut self, link: &str) -> Self {
-        self.server = self.server.or_else(|| {
-            let mut server = Url::parse(link).ok().filter(Url::has_host)?;
-            server.set_fragment(None);
-            server.set_query(None);
-            server.set_path("/");
-            Some(server)
-        });
+        self.server = self.server.or_else(|| server_of(link));
         self
     }
 
@@ -181,6 +192,15 @@ pub(crate) fn tell_unreadable(session: &Session<Machine>) {
     for broken in session.library().unreadable() {
         let _ = writeln!(io::stderr(), "Warning: {broken}.");
     }
+}
+
+/// The server that a link leads to.
+fn server_of(link: &str) -> Option<Url> {
+    let mut server = Url::parse(link.trim()).ok().filter(|url| url.has_host())?;
+    server.set_fragment(None);
+    server.set_query(None);
+    server.set_path("/");
+    Some(server)
 }
 
 /// Where this system keeps what a program must remember and nobody else should read.
