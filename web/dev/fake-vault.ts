@@ -1,7 +1,7 @@
 // A make-believe vault, to look at every screen and state without a server. Never bundled, never tested against.
 // Choose a scenario with ?scenario=… or, on a page that is open, with show("…", "/address") (see tests/states.ts).
 
-import type { Access, Id, LibraryQuery, Playable, Probe, TrackReport, UploadState, Vault, VaultEvent, VideoRow } from "../src/core/vault";
+import type { Access, GrantLog, Id, LibraryQuery, Playable, Policy, Probe, Share, TrackReport, UploadState, Vault, VaultEvent, VideoRow } from "../src/core/vault";
 
 export type Fake = { vault: Vault; onVault: (listener: (event: VaultEvent) => void) => () => void };
 
@@ -162,6 +162,32 @@ export function makeFake(scenario: string): Fake {
     return list;
   }
 
+  const limits = (some: Partial<Policy>): Policy => ({ from: null, until: null, maxViewers: null, maxPlays: null, maxAtOnce: null, embedOrigins: [], download: false, ...some });
+  const link = (id: string) => `https://home.example/v/01930000-0000-7000-8000-0000000000${id}#AQCq0pUuWq3S1gZJm1n0o2p3q4r5s6t7u8v9w0x1y2z3A4B5`;
+  const madeShare = (id: string, some: Partial<Share>): Share => ({
+    share: id, kind: "link", label: "", mark: false, password: false, link: link(id), playlist: null, videos: [], policy: limits({}), createdAt: NOW - 9 * DAY,
+    revokedAt: null, viewers: 1, plays: 3, watching: 0, watchedAt: NOW - DAY, ...some,
+  });
+  let shares: Share[] =
+    scenario !== "shared" && scenario !== "log-changed" && scenario !== "shared-open" ? [] :
+    [
+      madeShare("01", { label: "Ana, cohort 3", mark: true, watching: 1, policy: limits({ until: NOW + 6 * DAY, maxAtOnce: 1, embedOrigins: ["https://course.example.org"] }) }),
+      madeShare("02", { label: "خالتي مريم", password: true, policy: limits({ from: NOW + DAY }) }),
+      madeShare("03", { label: LONG, kind: "audience", plays: 212, policy: limits({ until: NOW - DAY }) }),
+      madeShare("04", { label: "Jo", plays: 5, policy: limits({ maxPlays: 5 }) }),
+      madeShare("05", { label: "The neighbours", revokedAt: NOW - 2 * DAY }),
+      madeShare("06", { label: "", policy: null, link: null }),
+      ...(scenario === "shared-open" ? [madeShare("07", { label: "Concert", kind: "open" })] : []),
+    ];
+  const agents = ["Firefox on Linux", "Chrome on Android", "Safari on iOS"];
+  const log: GrantLog = {
+    grants: 4182, cleared: 120,
+    playbacks: Array.from({ length: 24 }, (_, i) => ({
+      playback: `play${i}`, share: "01", label: i % 4 === 3 ? "" : (shares[i % 3]?.label ?? ""), firstAt: NOW - i * i * DAY * 0.05 - 900_000, lastAt: NOW - i * i * DAY * 0.05 - 200_000,
+      grants: 190 - i, furthestMs: 700_000 / (1 + (i % 5)), network: i % 2 ? "203.0.113.0/24" : "2001:db8:12::/48", agent: agents[i % 3]!, watching: i === 0, startupMs: 640 + i * 31, stalls: i % 6 === 5 ? 2 : 0,
+    })),
+  };
+
   const vault: Vault = {
     access: () => (scenario === "starting" ? never() : later(access)),
     retry: () => later(access, 400),
@@ -230,6 +256,16 @@ export function makeFake(scenario: string): Fake {
     keptHandle: async () => null,
     giveFile: () => fail("other_file"),
     checkStored: async () => undefined,
+    share: (ask) => {
+      const { kind, label, mark, policy } = ask;
+      const one = madeShare("09", { kind, label, mark, policy, password: ask.password !== null, plays: 0, viewers: 0 });
+      shares = [one, ...shares];
+      return later(one, 60);
+    },
+    shares: () => later(shares),
+    setPolicy: (id, policy) => { shares = shares.map((one) => (one.share === id ? { ...one, policy } : one)); return later(shares.find((one) => one.share === id)!); },
+    revoke: (id) => { shares = shares.map((one) => (one.share === id ? { ...one, revokedAt: Date.now() } : one)); return later(shares.find((one) => one.share === id)!); },
+    grantLog: () => (scenario === "log-changed" ? fail("fork") : later(log)),
     open: (id) => {
       if (scenario === "video-failed") return fail("tampered");
       if (scenario === "video-loading") return never();

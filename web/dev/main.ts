@@ -3,7 +3,9 @@ import { router } from "../src/app/router.svelte";
 import { library } from "../src/library/library.svelte";
 import { start } from "../src/start";
 import { adding } from "../src/upload/adding.svelte";
+import { startViewer } from "../src/viewer/start";
 import { makeFake } from "./fake-vault";
+import { makeFakeViewer } from "./fake-viewer";
 
 let stop: (() => void) | null = null;
 
@@ -15,8 +17,16 @@ function show(scenario: string, address: string): void {
   library.clear();
   adding.close();
   router.go(address, { replace: true });
-  const { vault, onVault } = makeFake(scenario);
-  stop = start(vault, onVault);
+  scrollTo(0, 0);
+  const [, at, share, fragment = ""] = /^\/(v|embed)\/([^#]+)#?(.*)$/.exec(address) ?? [];
+  if (at && share) {
+    const { viewer, onViewer } = makeFakeViewer(scenario);
+    const missing = async () => (scenario === "viewer-unsupported" ? (["mse"] as const).slice() : []);
+    stop = startViewer({ at: at === "v" ? "view" : "embed", share, fragment }, viewer, onViewer, missing);
+  } else {
+    const { vault, onVault } = makeFake(scenario);
+    stop = start(vault, onVault);
+  }
 }
 
 Object.assign(globalThis, { show });

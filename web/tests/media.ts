@@ -26,6 +26,13 @@ export const film = () =>
     "-c:v", "libx264", "-preset", "veryfast", "-g", "60", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k",
   ]);
 
+/** Two minutes that take little room: long enough to be stopped in the middle. */
+export const longFilm = () =>
+  made("the-long-way-home.mp4", [
+    "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=frequency=330:sample_rate=48000", "-t", "120",
+    "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k",
+  ]);
+
 /** Noise does not compress: about 50 MB in 16 s, several packs of 16 MiB, long enough to be interrupted. */
 export const largeFilm = () =>
   made("noise.mp4", [

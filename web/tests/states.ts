@@ -32,6 +32,15 @@ const newAccount = async (page: Page) => {
   await page.getByText("gospel").waitFor();
 };
 
+const shareFirst = async (page: Page) => {
+  await page.locator(".videos .menu button").first().click();
+  await page.getByRole("menuitem", { name: "Share" }).click();
+  await page.getByRole("dialog").waitFor();
+};
+const LINK = "/v/01930000-0000-7000-8000-000000000009#secret";
+const FRAME = "/embed/01930000-0000-7000-8000-000000000009#secret";
+const viewing = async (page: Page) => page.getByRole("region", { name: /^Player/ }).waitFor();
+
 export const states: State[] = [
   ["starting", "starting", "/"], ["unsupported", "unsupported", "/"], ["offline", "offline", "/"], ["needs-setup", "needs-setup", "/"],
   ["setup", "setup", "/setup#token", async (page) => { await page.getByLabel("User name").fill("mara"); await page.getByLabel("Password", { exact: true }).fill("lantern7"); await page.waitForTimeout(300); }],
@@ -84,6 +93,27 @@ export const states: State[] = [
   ["video-speed", "full", "/", async (page) => { await firstVideo(page); await page.getByRole("button", { name: "Speed" }).click(); }],
   ["video-partly", "partly", "/", firstVideo], ["video-unplayable", "unplayable", "/", firstVideo],
   ["video-failed", "video-failed", "/", firstVideo], ["video-loading", "video-loading", "/", firstVideo],
+  ["shared", "shared", "/", async (page) => { await firstVideo(page); await page.getByText("Checked: the log is unbroken").waitFor(); }],
+  ["shared-open", "shared-open", "/", firstVideo],
+  ["shared-log-changed", "log-changed", "/", async (page) => { await firstVideo(page); await page.getByText("The log was changed").waitFor(); }],
+  ["share", "full", "/", shareFirst],
+  ["share-limits", "full", "/", async (page) => { await shareFirst(page); await page.getByText("Limits", { exact: true }).click(); await page.getByText("Ask for a password").click(); await page.getByText("Let the name wander").click(); await page.getByLabel("Sites that may show it").fill("course.example.org"); await page.getByRole("button", { name: "Make the link" }).click(); await page.getByRole("alert").first().waitFor(); }],
+  ["share-open", "full", "/", async (page) => { await shareFirst(page); await page.getByRole("radio", { name: /^Open/ }).check(); await page.getByRole("button", { name: "Open it to everybody" }).click(); await page.getByRole("alert").waitFor(); }],
+  ["share-made", "full", "/", async (page) => { await shareFirst(page); await page.getByLabel("For whom").fill("Ana, cohort 3"); await page.getByRole("button", { name: "Make the link" }).click(); await page.getByRole("img", { name: "QR code of the link" }).waitFor(); }],
+  ["share-playlist", "full", "/playlist/p1", async (page) => { await page.locator(".places .menu button").nth(0).click({ force: true }); await page.getByRole("menuitem", { name: "Share" }).click(); await page.getByRole("dialog").waitFor(); }],
+  ["share-link-again", "shared", "/", async (page) => { await firstVideo(page); await page.getByRole("button", { name: "Show the link of Ana, cohort 3" }).click(); await page.getByRole("img", { name: "QR code of the link" }).waitFor(); }],
+  ["share-change", "shared", "/", async (page) => { await firstVideo(page); await page.getByRole("button", { name: "Change the limits of Ana, cohort 3" }).click(); await page.getByRole("dialog").waitFor(); }],
+  ["share-stop", "shared", "/", async (page) => { await firstVideo(page); await page.getByRole("button", { name: "Stop sharing with Ana, cohort 3" }).click(); await page.getByRole("dialog").waitFor(); }],
+  ["viewer", "viewer", LINK, viewing], ["viewer-mark", "viewer-mark", LINK, viewing], ["viewer-list", "viewer-list", LINK, viewing], ["viewer-open", "viewer-open", LINK, viewing],
+  ["viewer-opening", "viewer-opening", LINK, async (page) => page.waitForTimeout(450)], ["viewer-unsupported", "viewer-unsupported", LINK],
+  ["viewer-password", "viewer-password", LINK, async (page) => page.getByLabel("Password", { exact: true }).waitFor()],
+  ["viewer-password-wrong", "viewer-password", LINK, async (page) => { await page.getByLabel("Password", { exact: true }).fill("wrong"); await page.getByRole("button", { name: "Open" }).click(); await page.getByRole("alert").waitFor(); }],
+  ["viewer-revoked-meanwhile", "viewer-over", LINK, async (page) => page.getByText("This is no longer shared").first().waitFor()],
+  ...["share_revoked", "share_expired", "share_not_yet", "share_used_up", "too_many_at_once", "link_refused", "link_incomplete", "not_found", "offline", "tampered"].map(
+    (code): State => [`viewer-${code}`, `viewer-${code}`, LINK, async (page) => page.getByRole("heading", { level: 1 }).first().waitFor()],
+  ),
+  ["embed", "viewer-mark", FRAME], ["embed-playing", "viewer-mark", FRAME, async (page) => { await page.getByRole("button", { name: "Play" }).click(); await viewing(page); }], ["embed-password", "viewer-password", FRAME, async (page) => page.getByLabel("Password", { exact: true }).waitFor()],
+  ["embed-expired", "viewer-share_expired", FRAME, async (page) => { await page.getByRole("button", { name: "Play" }).click(); await page.getByRole("heading", { name: "The time to watch this is over" }).waitFor(); }],
   ["settings", "full", "/settings"], ["settings-failed", "settings-failed", "/settings"],
   ["settings-wrong", "full", "/settings", async (page) => page.getByRole("button", { name: "Change the password" }).click()],
 ];

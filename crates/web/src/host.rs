@@ -19,6 +19,7 @@ extern "C" {
         method: &str,
         path: &str,
         body: Option<Uint8Array>,
+        proof: Option<String>,
     ) -> Result<Answer, JsValue>;
 
     #[wasm_bindgen(method, structural, catch)]

@@ -1,6 +1,7 @@
 //! The browser's face of the client: only converts. Everything here runs in one worker, which alone holds the keys.
 //!
 //! * [`WebVault`]: the calls of `web/src/core/vault.ts`.
+//! * [`WebViewer`]: the same for the page of a link, where nobody has an account.
 //! * [`platform`]: the browser, as `gloaming-client` wants it: files in windows, WebCrypto, fetch, IndexedDB.
 //! * [`host`]: what TypeScript lends it for that (`web/src/core/host.ts`).
 //!
@@ -14,6 +15,8 @@ mod idle;
 pub use source::FileSource;
 #[cfg(target_arch = "wasm32")]
 pub use vault::WebVault;
+#[cfg(target_arch = "wasm32")]
+pub use viewer::WebViewer;
 
 #[cfg(all(target_arch = "wasm32", feature = "bench"))]
 pub mod bench;
@@ -26,6 +29,8 @@ pub mod host;
 #[cfg(target_arch = "wasm32")]
 pub mod platform;
 #[cfg(target_arch = "wasm32")]
+mod playing;
+#[cfg(target_arch = "wasm32")]
 mod report;
 #[cfg(target_arch = "wasm32")]
 mod source;
@@ -33,5 +38,7 @@ mod source;
 mod vault;
 #[cfg(all(target_arch = "wasm32", feature = "vectors"))]
 pub mod vectors;
+#[cfg(target_arch = "wasm32")]
+mod viewer;
 #[cfg(target_arch = "wasm32")]
 mod wire;

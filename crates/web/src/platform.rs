@@ -13,7 +13,7 @@ use gloaming_media::Extent;
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Blob, Crypto, CryptoKey};
+use web_sys::{AbortController, Blob, Crypto, CryptoKey, Performance};
 
 use crate::{
     bulk::{JsBytes, position},
@@ -30,6 +30,7 @@ const MAX_RANDOM: u32 = 65_536;
 pub struct Browser {
     host: Host,
     crypto: Crypto,
+    clock: Performance,
     /// Where a fragment's plaintext is put together. WebCrypto copies its input when it is called, so that one is
     /// enough however many operations are under way.
     scratch: RefCell<Uint8Array>,
@@ -38,8 +39,14 @@ pub struct Browser {
 impl Browser {
     /// With what `host` lends.
     pub fn new(host: Host) -> Self {
-        let crypto = Reflect::get(&js_sys::global(), &"crypto".into()).expect("a global object can be read");
-        Self { host, crypto: crypto.unchecked_into(), scratch: RefCell::new(Uint8Array::new_with_length(0)) }
+        let global =
+            |name: &str| Reflect::get(&js_sys::global(), &name.into()).expect("a global object can be read");
+        Self {
+            host,
+            crypto: global("crypto").unchecked_into(),
+            clock: global("performance").unchecked_into(),
+            scratch: RefCell::new(Uint8Array::new_with_length(0)),
+        }
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -159,6 +166,10 @@ impl Platform for Browser {
         UnixMillis(js_sys::Date::now() as u64)
     }
 
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs_f64(self.clock.now().max(0.0) / 1000.0)
+    }
+
     fn fill_random(&self, out: &mut [u8]) {
         let len = u32::try_from(out.len()).expect("nobody asks for gigabytes of randomness");
         self.random(len).copy_to(out);
@@ -172,7 +183,7 @@ impl Platform for Browser {
         let body = request.body.map(|body| Uint8Array::from(body.as_slice()));
         let answer = self
             .host
-            .call(request.method, &request.path, body)
+            .call(request.method, &request.path, body, request.proof)
             .await
             .map_err(|_| Offline { reason: "the server does not answer".into() })?;
         Ok(ApiResponse {

@@ -301,3 +301,132 @@ pub(crate) struct Alarm {
     pub(crate) code: String,
     pub(crate) message: String,
 }
+
+/// What a share allows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Policy {
+    pub(crate) from: Option<u64>,
+    pub(crate) until: Option<u64>,
+    pub(crate) max_viewers: Option<u32>,
+    pub(crate) max_plays: Option<u32>,
+    pub(crate) max_at_once: Option<u32>,
+    pub(crate) embed_origins: Vec<String>,
+    pub(crate) download: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(crate) enum Shared {
+    Video { id: String },
+    Playlist { id: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ShareKind {
+    Lent,
+    Link,
+    Audience,
+    Open,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ShareAsk {
+    pub(crate) what: Shared,
+    pub(crate) kind: ShareKind,
+    pub(crate) label: String,
+    pub(crate) mark: bool,
+    pub(crate) password: Option<String>,
+    pub(crate) policy: Policy,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Share {
+    pub(crate) share: String,
+    pub(crate) kind: ShareKind,
+    pub(crate) label: String,
+    pub(crate) mark: bool,
+    pub(crate) password: bool,
+    /// Whole, with its secret.
+    pub(crate) link: Option<String>,
+    pub(crate) playlist: Option<String>,
+    pub(crate) videos: Vec<String>,
+    /// Nothing where the server shows no such share.
+    pub(crate) policy: Option<Policy>,
+    pub(crate) created_at: u64,
+    pub(crate) revoked_at: Option<u64>,
+    pub(crate) viewers: u32,
+    pub(crate) plays: u32,
+    pub(crate) watching: u32,
+    pub(crate) watched_at: Option<u64>,
+}
+
+/// Who watched a video, by its log, which was checked.
+#[derive(Serialize)]
+pub(crate) struct GrantLog {
+    pub(crate) grants: u64,
+    /// Of which so many were cleared away.
+    pub(crate) cleared: u64,
+    pub(crate) playbacks: Vec<Watched>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Watched {
+    pub(crate) playback: String,
+    pub(crate) share: String,
+    pub(crate) label: String,
+    pub(crate) first_at: u64,
+    pub(crate) last_at: u64,
+    pub(crate) grants: u64,
+    pub(crate) furthest_ms: u64,
+    pub(crate) network: String,
+    pub(crate) agent: String,
+    pub(crate) watching: bool,
+    pub(crate) startup_ms: Option<u32>,
+    pub(crate) stalls: u32,
+}
+
+/// A link, as its page was opened with it.
+#[derive(Deserialize)]
+pub(crate) struct LinkAsk {
+    pub(crate) share: String,
+    pub(crate) fragment: String,
+    pub(crate) password: Option<String>,
+    pub(crate) video: Option<String>,
+    pub(crate) embedded: bool,
+}
+
+/// What a link opened.
+#[derive(Serialize)]
+pub(crate) struct Showing {
+    pub(crate) kind: ShareKind,
+    pub(crate) policy: Policy,
+    pub(crate) name: String,
+    pub(crate) mark: String,
+    pub(crate) videos: Vec<SharedTitle>,
+    pub(crate) playable: Playable,
+}
+
+#[derive(Serialize)]
+pub(crate) struct SharedTitle {
+    pub(crate) video: String,
+    pub(crate) title: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PlaybackReport {
+    pub(crate) startup_ms: Option<u32>,
+    pub(crate) stalls: u32,
+}
+
+/// What the viewer says by itself.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(crate) enum ViewerEvent {
+    /// It may no longer be watched: what is buffered is to be cleared.
+    Over { video: String, error: VaultError },
+}

@@ -28,10 +28,19 @@ export class Host {
     return new Uint8Array(this.#reader.readAsArrayBuffer(file.slice(offset, offset + length)));
   }
 
-  async call(method: string, path: string, body: Uint8Array<ArrayBuffer> | undefined): Promise<Answer> {
+  async call(
+    method: string,
+    path: string,
+    body: Uint8Array<ArrayBuffer> | undefined,
+    proof: string | undefined,
+  ): Promise<Answer> {
     const response = await fetch(path, {
       method,
-      ...(body ? { body, headers: { "content-type": "application/json" } } : {}),
+      ...(body ? { body } : {}),
+      headers: {
+        ...(body ? { "content-type": "application/json" } : {}),
+        ...(proof ? { "x-gloaming-proof": proof } : {}),
+      },
       credentials: "same-origin",
       cache: "no-store",
       redirect: "error",

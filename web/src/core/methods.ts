@@ -10,6 +10,7 @@ const METHODS = [
   "createPlaylist", "renamePlaylist", "deletePlaylist", "addToPlaylist", "addToFolder", "removeFromPlaylist", "moveInPlaylist",
   "probe", "takeFromFolders", "upload", "uploads", "pauseUpload", "resumeUpload", "retryUpload", "cancelUpload", "dismissUpload", "keptHandle",
   "giveFile", "checkStored",
+  "share", "shares", "setPolicy", "revoke", "grantLog",
   "open", "part", "savePosition", "close",
 ] as const satisfies readonly (keyof Vault)[];
 

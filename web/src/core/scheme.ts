@@ -1,10 +1,10 @@
-// One scheme plugin for Shaka Player: e2e://<video>/… is answered by the vault, already opened. Manifests, inits and
+// One scheme plugin for Shaka Player: e2e://<video>/… is answered by the worker that holds the keys, already opened. Manifests, inits and
 // segments, DASH and HLS, take the same road; retries, aborts and bandwidth stay the player's.
 //
 // Register it with the module of the player that the page loads when it is needed:
-//   registerVaultScheme(shaka, vault)
+//   registerScheme(shaka, source)
 
-import type { Vault } from "./vault";
+import type { Source } from "./source";
 import { asVaultError } from "./rpc";
 
 /** The few corners of Shaka that are touched here; its own module fits. */
@@ -47,12 +47,12 @@ type PlayerErrorClass = {
 const PASSING = new Set(["offline", "slow_down", "server_failed"]);
 
 /** For the whole page, once: schemes are global in Shaka. A failed part carries the VaultError as `data[2]`. */
-export function registerVaultScheme(shaka: PlayerModule, vault: Vault): void {
+export function registerScheme(shaka: PlayerModule, source: Source): void {
   const { NetworkingEngine } = shaka.net;
   const { AbortableOperation, Error: PlayerError } = shaka.util;
   const plugin: SchemePlugin = (uri, _request, _type, progressUpdated) => {
     const controller = new AbortController();
-    const answer = vault.part(uri, controller.signal).then(
+    const answer = source.part(uri, controller.signal).then(
       ({ bytes, contentType, fetchMs }): PlayerResponse => {
         progressUpdated?.(fetchMs, bytes.byteLength, 0);
         const headers = { "content-type": contentType };

@@ -141,6 +141,76 @@ export type Playable = {
 
 export type Part = { bytes: ArrayBuffer; contentType: string; fetchMs: number };
 
+/** Whom a share is for. `lent` to a person; a link for one holder; a link for many; open to whoever knows the address. */
+export type ShareKind = "lent" | "link" | "audience" | "open";
+
+/** What a share allows. Null is unlimited; times in milliseconds. */
+export type Policy = {
+  from: number | null;
+  until: number | null;
+  maxViewers: number | null;
+  maxPlays: number | null;
+  maxAtOnce: number | null;
+  /** Origins whose pages may embed it. */
+  embedOrigins: string[];
+  download: boolean;
+};
+
+export type ShareAsk = {
+  what: { kind: "video" | "playlist"; id: Id };
+  kind: Exclude<ShareKind, "lent">;
+  /** Whom it is for, in the owner's words; the server never learns it. */
+  label: string;
+  /** Whether the label moves over the picture. */
+  mark: boolean;
+  password: string | null;
+  policy: Policy;
+};
+
+export type Share = {
+  share: Id;
+  kind: ShareKind;
+  label: string;
+  mark: boolean;
+  password: boolean;
+  /** Whole, with its secret; null where this account does not know it. */
+  link: string | null;
+  playlist: Id | null;
+  videos: Id[];
+  /** Null where the server shows no such share. */
+  policy: Policy | null;
+  createdAt: number;
+  revokedAt: number | null;
+  viewers: number;
+  plays: number;
+  watching: number;
+  watchedAt: number | null;
+};
+
+/** Who watched a video, by the server's log, which was checked: a log that does not pass is an error. */
+export type GrantLog = {
+  grants: number;
+  /** Of which so many were cleared away by the server's retention. */
+  cleared: number;
+  /** The newest first. */
+  playbacks: Watched[];
+};
+
+export type Watched = {
+  playback: Id;
+  share: Id;
+  label: string;
+  firstAt: number;
+  lastAt: number;
+  grants: number;
+  furthestMs: number;
+  network: string;
+  agent: string;
+  watching: boolean;
+  startupMs: number | null;
+  stalls: number;
+};
+
 export type Settings = { autoLockMinutes: number; theme: "system" | "dark" | "light" };
 
 export interface Vault {
@@ -204,6 +274,14 @@ export interface Vault {
   /** Goes on with an upload of an earlier page; refused with code `other_file` if it is not the same file. */
   giveFile(id: Id, file: File): Promise<void>;
   checkStored(id: Id): Promise<void>;
+
+  share(ask: ShareAsk): Promise<Share>;
+  /** All shares, or those of one video, stopped ones too; the newest first. */
+  shares(video?: Id): Promise<Share[]>;
+  /** Holds from the next grant on. */
+  setPolicy(share: Id, policy: Policy): Promise<Share>;
+  revoke(share: Id): Promise<Share>;
+  grantLog(video: Id): Promise<GrantLog>;
 
   open(video: Id): Promise<Playable>;
   /** One virtual file of an open video. A signal gives up: the answer is then an error with code "aborted". */

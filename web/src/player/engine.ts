@@ -1,35 +1,39 @@
-// Shaka Player over the vault's scheme: loaded when the first video is opened, never before.
+// Shaka Player over our own scheme: loaded when the first video is opened, never before.
 
 import type shaka from "shaka-player/dist/shaka-player.dash-es2021.js";
-import { registerVaultScheme, type PlayerModule } from "../core/scheme";
-import type { Vault, VaultError } from "../core/vault";
+import { registerScheme, type PlayerModule } from "../core/scheme";
+import type { Source } from "../core/source";
+import type { VaultError } from "../core/vault";
 
 export type Engine = shaka.Player;
 type Shaka = typeof shaka;
 
 let loading: Promise<Shaka> | null = null;
 
-/** The player's code; call it early, so that it comes while the vault opens the video. */
-export function loadShaka(vault: Vault): Promise<Shaka> {
+/** The player's code; call it early, so that it comes while the video is opened. */
+export function loadShaka(source: Source): Promise<Shaka> {
   loading ??= import("shaka-player/dist/shaka-player.dash-es2021.js").then((module) => {
     const loaded = module.default;
     loaded.polyfill.installAll();
-    registerVaultScheme(loaded as unknown as PlayerModule, vault);
+    registerScheme(loaded as unknown as PlayerModule, source);
     return loaded;
   });
   loading.catch(() => (loading = null));
   return loading;
 }
 
+/** Seconds of film kept ready before and after the playhead. */
+export type Keep = { ahead: number; behind: number };
+
 /** `captions`: subtitles are laid out in there. The browser's own would begin with a track that the page's policy refuses. */
-export async function attach(vault: Vault, video: HTMLVideoElement, captions: HTMLElement, onError: (error: VaultError) => void): Promise<Engine> {
-  const shaka = await loadShaka(vault);
+export async function attach(source: Source, video: HTMLVideoElement, captions: HTMLElement, keep: Keep, onError: (error: VaultError) => void): Promise<Engine> {
+  const shaka = await loadShaka(source);
   const player = new shaka.Player(null, captions);
   await player.attach(video);
   player.configure({
-    // The vault retries by itself and knows why something failed; the player must not ask again for what cannot come.
+    // The core retries by itself and knows why something failed; the player must not ask again for what cannot come.
     manifest: { dash: { ignoreMinBufferTime: true }, retryParameters: { maxAttempts: 1 } },
-    streaming: { bufferingGoal: 24, rebufferingGoal: 0.5, bufferBehind: 24, retryParameters: { maxAttempts: 3, baseDelay: 500, timeout: 0, stallTimeout: 0, connectionTimeout: 0 } },
+    streaming: { bufferingGoal: keep.ahead, rebufferingGoal: 0.5, bufferBehind: keep.behind, retryParameters: { maxAttempts: 3, baseDelay: 500, timeout: 0, stallTimeout: 0, connectionTimeout: 0 } },
     // There is one quality of each video; guessing at bandwidth has nothing to decide.
     abr: { enabled: false },
   });

@@ -341,7 +341,7 @@ fn scope() -> web_sys::WorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
-fn origin() -> String {
+pub(super) fn origin() -> String {
     scope().location().origin()
 }
 

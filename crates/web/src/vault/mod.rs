@@ -2,11 +2,13 @@
 //!
 //! * [`access`]: who is signed in, locking and unlocking, the account.
 //! * [`library`]: the videos' records, playlists, settings.
+//! * [`shares`]: letting others watch, and the log of it.
 //! * [`uploads`]: the queue of uploads.
 //! * [`watch`]: open videos, posters, downloads.
 
 mod access;
 mod library;
+mod shares;
 mod uploads;
 mod watch;
 

@@ -1,34 +1,22 @@
 //! Open videos: what a player asks for, pictures, and downloads.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    rc::Rc,
-};
+use std::{cell::RefCell, collections::HashMap};
 
-use futures::{
-    future::{Either, select},
-    lock::Mutex,
-};
-use gloaming_client::{ClientError, Download, OpenVideo, open_video, platform::Bulk};
+use gloaming_client::{Download, OpenVideo, open_video};
 use gloaming_ids::VideoId;
-use gloaming_package::{Kind, Poster};
-use js_sys::{Array, Promise, Reflect, Uint8Array};
+use gloaming_package::Poster;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Blob, BlobPropertyBag};
 
 use super::WebVault;
 use crate::{
-    bulk::JsBytes,
-    convert::{Answer, fault, id, refuse, to_js},
+    convert::{Answer, fault, id, to_js},
     platform::Browser,
-    report,
-    wire::{AudioTrack, Playable, TextTrack},
+    playing::{Downloads, address, part, playable},
 };
 
-/// The scheme of the player's plugin.
-const SCHEME: &str = "e2e://";
 /// What a poster may be. Anything else is not passed to the page as an image.
 const IMAGES: [&str; 2] = ["image/webp", "image/jpeg"];
 /// This close to its end, a video begins anew.
@@ -38,14 +26,13 @@ const NEAR_END_SECONDS: f64 = 10.0;
 #[derive(Default)]
 pub(super) struct Theatre {
     videos: RefCell<HashMap<VideoId, OpenVideo<Browser>>>,
-    downloads: RefCell<HashMap<u32, Rc<Mutex<Option<Download<Browser>>>>>>,
-    last_download: Cell<u32>,
+    downloads: Downloads,
 }
 
 impl Theatre {
     pub(super) fn close_all(&self) {
         self.videos.take();
-        self.downloads.take();
+        self.downloads.end_all();
     }
 }
 
@@ -62,74 +49,17 @@ impl WebVault {
             .position
             .filter(|at| !row.finished && at + NEAR_END_SECONDS < duration.as_secs_f64())
             .unwrap_or_default();
-        let (mut audio, mut text, mut details) = (Vec::new(), Vec::new(), Vec::new());
-        for (track, about) in open.index().tracks().enumerate() {
-            let language = report::language(&about.language);
-            let label = |kind: &str, number: usize| {
-                about.name.clone().or_else(|| language.clone()).unwrap_or_else(|| format!("{kind} {number}"))
-            };
-            match about.kind {
-                Kind::Audio => audio.push(AudioTrack {
-                    track,
-                    label: label("Audio", audio.len() + 1),
-                    codec: about.codec.clone(),
-                    language: language.clone(),
-                }),
-                Kind::Subtitle => {
-                    text.push(TextTrack {
-                        track,
-                        label: label("Text", text.len() + 1),
-                        language: language.clone(),
-                    });
-                }
-                _ => {}
-            }
-            if about.kind != Kind::Attachment {
-                details.push(report::stored(about));
-            }
-        }
-        let playable = Playable {
-            video: video.to_string(),
-            title: row.title,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            resume_at,
-            manifest: format!("{SCHEME}{video}/manifest.mpd"),
-            audio,
-            text,
-            chapters: Vec::new(),
-            details,
-        };
+        let playable = playable(&open, row.title, resume_at);
         self.0.theatre.videos.borrow_mut().insert(video, open);
         Ok(to_js(&playable))
     }
 
     /// One virtual file of an open video: `{ bytes, contentType, fetchMs }`.
     pub async fn part(&self, uri: String, signal: AbortSignal) -> Answer {
-        let began = js_sys::Date::now();
-        let (video, path) = uri
-            .strip_prefix(SCHEME)
-            .and_then(|rest| rest.split_once('/'))
-            .ok_or_else(|| fault("that is not an address of a video"))?;
+        let (video, path) = address(&uri)?;
         let open = self.opened_video(id(video)?).await?;
         self.touch().await;
-        let base = format!("{SCHEME}{video}/");
-        let part = std::pin::pin!(open.part(path, &base));
-        let given_up = std::pin::pin!(aborted(&signal));
-        let (JsBytes(bytes), media_type) = match select(part, given_up).await {
-            Either::Left((part, _)) => part.map_err(|error| self.complain(error))?,
-            Either::Right(_) => return Err(refuse("aborted", "This was given up.")),
-        };
-        // The page gets a buffer of its own: segments stay here for a while, for the player's next question.
-        let answer = js_sys::Object::new();
-        let fields: [(&str, JsValue); 3] = [
-            ("bytes", bytes.slice(0, bytes.length()).buffer().into()),
-            ("contentType", media_type.into()),
-            ("fetchMs", (js_sys::Date::now() - began).into()),
-        ];
-        for (name, value) in fields {
-            Reflect::set(&answer, &name.into(), &value)?;
-        }
-        Ok(answer.into())
+        part(&open, path, &signal, |error| self.complain(error)).await
     }
 
     /// Nobody watches it any more.
@@ -165,9 +95,7 @@ impl WebVault {
         let row = self.library()?.video(video);
         let open = self.ask(async |session| open_video(&session, video).await).await?;
         let download = Download::new(&open).await.map_err(|error| self.complain(error))?;
-        let number = self.0.theatre.last_download.get() + 1;
-        self.0.theatre.last_download.set(number);
-        self.0.theatre.downloads.borrow_mut().insert(number, Rc::new(Mutex::new(Some(download))));
+        let number = self.0.theatre.downloads.begin(download);
         let name = format!("{}.mp4", row.map_or_else(|| video.to_string(), |row| row.title));
         // How long its last box will be shows at the end only.
         Ok(to_js(&serde_json::json!({ "download": number, "name": name, "size": null })))
@@ -176,23 +104,14 @@ impl WebVault {
     /// The next bytes of the file, or nothing at its end.
     #[wasm_bindgen(js_name = downloadChunk)]
     pub async fn download_chunk(&self, download: u32) -> Answer<Option<Uint8Array>> {
-        let found = self.0.theatre.downloads.borrow().get(&download).cloned();
-        let found = found.ok_or_else(|| self.complain(ClientError::Cancelled))?;
         self.touch().await;
-        let mut under_way = found.lock().await;
-        let Some(file) = under_way.as_mut() else { return Ok(None) };
-        if let Some(piece) = file.next().await.map_err(|error| self.complain(error))? {
-            return Ok(Some(JsBytes::concat(piece.bytes).0));
-        }
-        let file = under_way.take().expect("it was there a moment ago");
-        let end = file.finish().map_err(|error| self.complain(error))?;
-        Ok(Some(JsBytes::from_vec(end).0))
+        self.0.theatre.downloads.chunk(download).await.map_err(|error| self.complain(error))
     }
 
     /// It is over, one way or the other.
     #[wasm_bindgen(js_name = endDownload)]
     pub fn end_download(&self, download: u32) {
-        self.0.theatre.downloads.borrow_mut().remove(&download);
+        self.0.theatre.downloads.end(download);
     }
 }
 
@@ -221,16 +140,4 @@ impl WebVault {
         self.change(async |library| library.set_poster(video, &poster, (pixels(0), pixels(1)), "").await)
             .await
     }
-}
-
-/// Waits until somebody gives up.
-async fn aborted(signal: &AbortSignal) {
-    if signal.aborted() {
-        return;
-    }
-    let waiting = Promise::new(&mut |given_up, _| {
-        signal.set_onabort(Some(&given_up));
-    });
-    // This promise never fails.
-    let _ = JsFuture::from(waiting).await;
 }

@@ -1,0 +1,40 @@
+// The link that this page was opened with, taken out of the address before anything else runs: what stands behind the #
+// opens the video, and an address is seen by history, bookmarks, screenshots and whoever looks over a shoulder.
+//
+// A reload must not ask for the link again, so the secret stays in this tab's sessionStorage: the tab's alone, gone with
+// it, and forgotten when the link is over. (Why not elsewhere: docs/protocol.md, "The viewer's page".) A password is never
+// kept. In a frame nothing is kept: the page around it has the link in its own source.
+
+export type Opened = { at: "view" | "embed"; share: string; fragment: string };
+
+const shelf = (share: string) => `gloaming.link.${share}`;
+
+function take(): Opened | null {
+  const [, at, share, ...rest] = location.pathname.split("/");
+  if ((at !== "v" && at !== "embed") || !share || rest.some(Boolean)) return null;
+  const given = location.hash.slice(1);
+  if (location.hash) history.replaceState(null, "", location.pathname);
+  if (at === "embed") return { at, share, fragment: given };
+  try {
+    if (given) sessionStorage.setItem(shelf(share), given);
+    return { at: "view", share, fragment: given || (sessionStorage.getItem(shelf(share)) ?? "") };
+  } catch {
+    // Storage switched off: a reload will ask for the link.
+    return { at: "view", share, fragment: given };
+  }
+}
+
+/** Null where the page was not opened by a link. */
+export const opened = take();
+
+/** The link is over, or never was. */
+export function forget({ share }: Opened): void {
+  try {
+    sessionStorage.removeItem(shelf(share));
+  } catch {
+    // Then nothing was kept.
+  }
+}
+
+// Another link to the same video, put into the address of this page: that is no navigation by itself.
+if (opened) addEventListener("hashchange", () => location.hash && location.reload());
