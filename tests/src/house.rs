@@ -136,6 +136,16 @@ impl House {
         move || kill(&server)
     }
 
+    /// Where the server itself listens, with nothing in between.
+    pub fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The server's process.
+    pub fn process(&self) -> u32 {
+        self.server.lock().unwrap().as_ref().expect("the server runs").id()
+    }
+
     /// The server's data.
     pub fn data(&self) -> &Path {
         &self.data

@@ -7,6 +7,7 @@
 //! | [`film`] | small films, made by ffmpeg |
 //! | [`keys`] | every secret of an account and of a video |
 //! | [`search`] | finding bytes in files and in the memory of a process |
+//! | [`viewers`] | many who watch by one link |
 //! | [`weed`] | an S3 store |
 //!
 //! The binary is `GLOAMING_BIN`, or what `./x build` left. Without one the tests skip aloud; with `CI=true` they fail.
@@ -23,6 +24,7 @@ pub mod film;
 pub mod house;
 pub mod keys;
 pub mod search;
+pub mod viewers;
 pub mod weed;
 
 use std::{io::Write as _, path::PathBuf};

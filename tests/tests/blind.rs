@@ -9,6 +9,7 @@ use std::{
     io::{BufRead as _, BufReader},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gloaming_tests::{
     binary, film,
     house::{House, PASSWORD},
@@ -86,4 +87,62 @@ async fn neither_markers_nor_keys_reach_the_server() {
     assert!(contains(&log, b"/v1/keyring"), "there is a log");
     assert_eq!(search.found_in(&log), BTreeSet::new(), "in the log");
     assert_eq!(search.found_below(house.data()), BTreeSet::new());
+}
+
+/// The server grants every segment of a link's video, and of what opens it holds the grant share alone.
+#[tokio::test]
+async fn a_shared_video_is_watched_and_the_server_learns_one_half_only() {
+    let Some(binary) = binary() else { return };
+    let house = House::open(binary);
+    house.move_in();
+    let seed = u64::from(std::process::id());
+    let [picture, title, label, password] =
+        ["shared-picture", "shared-title", "label", "link-password"].map(|what| marker(what, seed));
+    let (base, film) = (house.path("base.mp4"), house.path("shared.mp4"));
+    film::make(&base, 10, 800);
+    film::plant(&base, &picture, &film);
+    house.ok(&["upload", film.to_str().unwrap(), "--title", &title]);
+    let video = house.videos().remove(0);
+
+    let secret = house.path("password");
+    fs::write(&secret, &password).unwrap();
+    let secret = secret.to_str().unwrap();
+    let share = ["share", &video, "--link", "--label", &label, "--mark", "--download"];
+    let made = house.ok(&[&share[..], &["--link-password-file", secret]].concat());
+    let link = made["link"].as_str().unwrap();
+    let out = house.path("watched.mp4");
+    house.ok(&["view", link, "--link-password-file", secret, "--mp4", out.to_str().unwrap()]);
+    let watched = fs::read(&out).unwrap();
+    assert!(contains(&watched, picture.as_bytes()), "the viewer has the picture");
+    assert!(house.ok(&["grants", &video, "--verify"])["grants"].as_u64().unwrap() > 0);
+
+    let fragment = link.split_once('#').unwrap().1;
+    let random = &URL_SAFE_NO_PAD.decode(fragment).unwrap()[2..34];
+    let mut needles = vec![
+        Needle::text("picture", &picture),
+        Needle::text("title", &title),
+        Needle::text("label", &label),
+        Needle::text("the link's password", &password),
+        Needle::text("the fragment", fragment),
+        Needle::bytes("the link's secret", random),
+    ];
+    needles.extend(keys::held(&house.profile(), &format!("http://{}", house.road.address), &video).await);
+    let granted = needles.iter().position(|needle| needle.name == "the grant share").unwrap();
+    needles.remove(granted);
+    let search = Search::new(needles.iter());
+
+    let control = house.data().join("control");
+    fs::create_dir(&control).unwrap();
+    for (at, needle) in needles.iter().enumerate() {
+        fs::write(control.join(format!("needle-{at}")), needle.disguised(at)).unwrap();
+    }
+    let found: BTreeSet<&str> = search.found_below(&control).into_iter().map(|(what, _)| what).collect();
+    assert_eq!(found, search.all(), "what is there is found");
+    fs::remove_dir_all(&control).unwrap();
+
+    let dump = house.crash();
+    assert!(contains(&dump, b"/v1/session"), "the dump is the server's memory");
+    assert_eq!(search.found_in(&dump), BTreeSet::new(), "in the server's memory");
+    assert_eq!(search.found_below(house.data()), BTreeSet::new());
+    assert_eq!(search.found_in(&fs::read(house.log()).unwrap()), BTreeSet::new(), "in the log");
 }

@@ -13,4 +13,6 @@ mod id;
 pub use clock::UnixMillis;
 pub use context::Context;
 pub use entropy::Entropy;
-pub use id::{AccountId, BadId, InviteId, ObjectId, PlaybackId, RecordId, SessionId, ShareId, TrackId, VideoId};
+pub use id::{
+    AccountId, BadId, InviteId, ObjectId, PlaybackId, RecordId, SessionId, ShareId, TrackId, VideoId,
+};

@@ -12,7 +12,9 @@ use gloaming_api::{account::InviteRequest, username_key};
 use gloaming_blobs::BlobError;
 use gloaming_store::{AccountUsage, Store, StoreError};
 
-use crate::{Config, ConfigError, RotationReport, StartError, app, data_dir, jobs, kms, routes::invite, setup};
+use crate::{
+    Config, ConfigError, RotationReport, StartError, app, data_dir, jobs, kms, routes::invite, setup,
+};
 
 /// The data folder, open for whoever runs the server.
 pub struct Admin {

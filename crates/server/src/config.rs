@@ -464,8 +464,8 @@ fn playback(settings: &Settings) -> Result<Playback, ConfigError> {
         seconds("cleanup_interval", 1..=24 * 60 * 60)?.unwrap_or(playback.cleanup_interval);
     playback.burst = seconds("grant_burst", 10..=HALF_A_DAY)?.unwrap_or(playback.burst);
     if let Some(speed) = settings.parse::<f64>("grant_speed", "a number such as 4")? {
-        if !(1.0..=1000.0).contains(&speed) {
-            return Err(bad("grant_speed", "it must be from 1 to 1000"));
+        if !(1.0..=1_000_000.0).contains(&speed) {
+            return Err(bad("grant_speed", "it must be from 1 to 1000000"));
         }
         playback.speed_tenths = (speed * 10.0).round() as u32;
     }

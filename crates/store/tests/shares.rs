@@ -277,3 +277,43 @@ async fn nothing_is_sealed_under_a_retired_key_and_envelopes_change_hands_once()
     store.delete_video(ACCOUNT, VIDEO, NOW).await.unwrap();
     assert!(store.envelopes_by_key().await.unwrap().is_empty(), "a deleted video's halves are gone");
 }
+
+/// Processor seconds of this process.
+fn used() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
+/// What it costs is told, not judged.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes a log of ten million rows, for minutes; ./x bench grants runs it"]
+async fn the_ten_millionth_grant_costs_as_much_as_the_first() {
+    const ASKERS: u32 = 32;
+    const BATCH: u32 = 8;
+    const MILLION: u64 = 1_000_000;
+    let (_dir, store) = home().await;
+    for million in 1..=10 {
+        let (begun, before) = (std::time::Instant::now(), used());
+        let mut askers = tokio::task::JoinSet::new();
+        for asker in 0..ASKERS {
+            let store = store.clone();
+            askers.spawn(async move {
+                for n in 0..(MILLION as u32 / ASKERS / BATCH) {
+                    store.grant(ask(asker * n % 900_000, BATCH), || NOW).await.unwrap();
+                }
+            });
+        }
+        askers.join_all().await;
+        let (seconds, cpu) = (begun.elapsed().as_secs_f64(), used() - before);
+        println!("million {million:2}: {seconds:6.1} s, {:5.1} µs of a processor for each grant", cpu);
+    }
+    assert_eq!(
+        whole_count(&store).await,
+        10 * (MILLION / u64::from(ASKERS * BATCH) * u64::from(ASKERS * BATCH))
+    );
+}
+
+async fn whole_count(store: &Store) -> u64 {
+    store.grant_log(ACCOUNT, VIDEO, 0, 1).await.unwrap().unwrap().count
+}

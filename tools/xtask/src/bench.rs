@@ -26,7 +26,7 @@ const LARGE: [u64; 2] = [7_600, 5_000];
 
 /// Measures. With names, only those benchmarks.
 pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
-    let chosen = chosen(names, &["seal", "play"])?;
+    let chosen = chosen(names, &["seal", "play", "grants"])?;
     needs::bring(&[&needs::FFMPEG])?;
     let binary = build::binary()?;
     if chosen("seal") {
@@ -41,6 +41,12 @@ pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
         let chromium = needs::chromium().context("there is no Chromium")?;
         run(&mut page("first-frame", &binary, &chromium, &[("GLOAMING_FLOORS", "1")]))?;
     }
+    if chosen("grants") {
+        run(whole_system_bench("grants").env("GLOAMING_BIN", &binary))?;
+        let mut growth = cargo();
+        growth.args(["test", "--locked", "-p", "gloaming-store", "--test", "shares", "--"]);
+        run(growth.args(["--ignored", "--nocapture", "the_ten_millionth_grant_costs_as_much_as_the_first"]))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -50,7 +56,8 @@ pub(crate) fn soak(names: &[String]) -> Result<ExitCode> {
     if chosen("kill") {
         let binary = build::binary()?;
         let mut kills = cargo();
-        kills.args(["test", "--locked", "-p", "gloaming-tests", "--test", "kill", "--", "--nocapture"]);
+        kills.args(["test", "--locked", "-p", "gloaming-tests", "--test", "kill", "--test", "grants"]);
+        kills.args(["--", "--nocapture"]);
         kills.env("GLOAMING_BIN", binary).env("GLOAMING_KILLS", "60");
         run(&mut kills)?;
     }
@@ -166,9 +173,14 @@ fn soak_seal() -> Result<()> {
 
 /// The benchmark `seal`, on the film in this folder, which it makes where it is not.
 fn native_seal(binary: &Path, scratch: &Path) -> Result<()> {
+    run(whole_system_bench("seal").env("GLOAMING_BIN", binary).env("GLOAMING_SCRATCH", scratch))
+}
+
+/// One of the benchmarks of the real binary (`tests/benches`).
+fn whole_system_bench(name: &str) -> Command {
     let mut bench = cargo();
-    bench.args(["bench", "--locked", "--profile", "dev", "-p", "gloaming-tests", "--bench", "seal"]);
-    run(bench.env("GLOAMING_BIN", binary).env("GLOAMING_SCRATCH", scratch))
+    bench.args(["bench", "--locked", "--profile", "dev", "-p", "gloaming-tests", "--bench", name]);
+    bench
 }
 
 /// The same on another film: in a folder of its own, under the name by which it looks for one.

@@ -25,7 +25,7 @@ const USAGE: &str = "\
 ./x install [--prefix DIR]     builds, and copies the binary to DIR/bin (default: ~/.local)
 ./x test [AREA…]               everything, or some of: rust s3 kill wasm browser webkit numbers fuzz
 ./x check                      format, lints, types, licences, and who may depend on whom
-./x bench [NAME…]              measures: seal (beside cp), play (beside plain Shaka Player)
+./x bench [NAME…]              measures: seal (beside cp), play (beside plain Shaka Player), grants
 ./x soak [NAME…]               what takes hours: kill seal play fuzz";
 
 fn main() -> ExitCode {

@@ -51,17 +51,24 @@ struct Address {
     cacert: Option<PathBuf>,
 }
 
+impl Address {
+    /// A client that keeps its notes in `folder`; `known` says whether those are of this server.
+    fn client(&self, server: Url, folder: PathBuf, known: bool) -> Result<Client<Machine>, Failure> {
+        let pinned = tls::http(self.pin.as_deref(), self.cacert.as_deref())?;
+        // The pin is that server's certificate, and says nothing of an object store elsewhere.
+        let other = tls::http(None, self.cacert.as_deref())?;
+        let machine = Machine::new(pinned, other, server, folder.clone(), known)
+            .map_err(|error| Failure::file(&folder, &error))?;
+        Ok(Client::new(machine))
+    }
+}
+
 impl Remote {
     /// A client of the server that was named now or before.
     pub(crate) fn client(&self) -> Result<Client<Machine>, Failure> {
         let folder = self.folder()?;
         let (address, server, same) = self.address(&folder)?;
-        let pinned = tls::http(address.pin.as_deref(), address.cacert.as_deref())?;
-        // The pin is that server's certificate, and says nothing of an object store elsewhere.
-        let other = tls::http(None, address.cacert.as_deref())?;
-        let machine = Machine::new(pinned, other, server, folder.clone(), same)
-            .map_err(|error| Failure::file(&folder, &error))?;
-        Ok(Client::new(machine))
+        address.client(server, folder, same)
     }
 
     /// Remembers the server, now that it has shown to be the one that was meant: somebody signed in there.
@@ -97,9 +104,14 @@ impl Remote {
             return Err(Failure::new(Exit::Usage, "other_server", message));
         }
         let known = known.filter(|_| same);
-        let pin = self.pin.clone().or_else(|| known.as_ref()?.pin.clone());
-        let cacert = self.cacert.clone().or_else(|| known.as_ref()?.cacert.clone());
-        Ok((Address { server: server.to_string(), pin, cacert }, server, same))
+        Ok((self.trusting(known.as_ref(), &server), server, same))
+    }
+
+    /// A server, and the certificate that is believed there: as named now, or as it is known.
+    fn trusting(&self, known: Option<&Address>, server: &Url) -> Address {
+        let pin = self.pin.clone().or_else(|| known?.pin.clone());
+        let cacert = self.cacert.clone().or_else(|| known?.cacert.clone());
+        Address { server: server.to_string(), pin, cacert }
     }
 
     /// A client of the server that a link names: nobody is signed in there, and this profile's account stays unsaid.
@@ -109,14 +121,9 @@ impl Remote {
             Failure::new(Exit::Usage, "link_incomplete", message)
         })?;
         let known = self.known()?.filter(|known| known.server == server.as_str());
-        let pin = self.pin.clone().or_else(|| known.as_ref()?.pin.clone());
-        let cacert = self.cacert.clone().or_else(|| known.as_ref()?.cacert.clone());
-        let http = tls::http(pin.as_deref(), cacert.as_deref())?;
+        let address = self.trusting(known.as_ref(), &server);
         let name = hex::encode(&gloaming_keys::sha256(server.as_str().as_bytes())[..8]);
-        let folder = self.folder()?.join("viewing").join(name);
-        let machine =
-            Machine::new(http, server, folder.clone()).map_err(|error| Failure::file(&folder, &error))?;
-        Ok(Client::new(machine))
+        address.client(server, self.folder()?.join("viewing").join(name), false)
     }
 
     /// Whoever is signed in.

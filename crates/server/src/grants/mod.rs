@@ -11,6 +11,7 @@
 //!   again by the browser's cookie.
 //! * Keys of past epochs are forgotten each epoch, in idle sessions too ([`Playbacks::sweep`]).
 
+mod allowance;
 mod browser;
 mod log_key;
 mod pace;
@@ -33,6 +34,7 @@ use gloaming_grants::{GrantShare, chain::epoch_at};
 use gloaming_ids::{PlaybackId, ShareId, TrackId, UnixMillis, VideoId};
 use serde_json::json;
 
+pub(crate) use allowance::{Allowances, Claim};
 pub(crate) use browser::{Browser, cookie as playback_cookie, place};
 pub(crate) use log_key::LogKey;
 pub(crate) use pace::{Bucket, Pace};
@@ -64,7 +66,7 @@ pub(crate) struct Playbacks {
     /// What the shares that are being watched allow, as it was read last. The store decides; this is for limits.
     policies: Mutex<HashMap<ShareId, Policy>>,
     presence: Mutex<Presence>,
-    buckets: Mutex<HashMap<(ShareId, VideoId, Option<IpAddr>), Bucket>>,
+    allowances: Mutex<Allowances>,
     wrong_tokens: Mutex<HashMap<(ShareId, IpAddr), Bucket>>,
 }
 
@@ -173,26 +175,13 @@ impl Playbacks {
         live.map(|session| session.play).collect()
     }
 
-    /// Takes what `count` segments of `cost_ms` each cost out of a bucket; how many it has for, and after how long it
-    /// has more.
-    fn take(
-        &self,
-        key: (ShareId, VideoId, Option<IpAddr>),
-        pace: Pace,
-        cost_ms: u64,
-        count: u32,
-        now: UnixMillis,
-    ) -> (u32, u64) {
-        lock(&self.buckets)
-            .entry(key)
-            .or_insert_with(|| Bucket::full(pace, now))
-            .take(pace, cost_ms, count, now)
+    /// Takes segments out of what a viewer may have: how many, and in how many milliseconds there are more.
+    fn take(&self, claim: &Claim, count: u32, now: UnixMillis) -> (u32, u64) {
+        lock(&self.allowances).take(claim, count, now)
     }
 
-    fn give_back(&self, key: (ShareId, VideoId, Option<IpAddr>), pace: Pace, cost_ms: u64, count: u32) {
-        if let Some(bucket) = lock(&self.buckets).get_mut(&key) {
-            bucket.give_back(pace, cost_ms, count);
-        }
+    fn give_back(&self, claim: &Claim, count: u32) {
+        lock(&self.allowances).give_back(claim, count);
     }
 
     /// Whether this network may try a token on this share.
@@ -227,7 +216,7 @@ impl Playbacks {
         lock(&self.hot).retain(|_, hot| hot.strong_count() > 0);
         lock(&self.presence).forget_idle(now);
         let slowest = Pace { burst_ms: app.config.playback.burst_ms(), speed_tenths: SLOWEST_TENTHS };
-        lock(&self.buckets).retain(|_, bucket| !bucket.is_full(slowest, now));
+        lock(&self.allowances).forget_full(slowest, now);
         lock(&self.wrong_tokens).retain(|_, bucket| !bucket.is_full(TRIES, now));
     }
 }

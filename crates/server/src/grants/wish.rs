@@ -1,15 +1,15 @@
-use std::{future::Future, net::IpAddr};
+use std::future::Future;
 
 use gloaming_api::{
     Bytes, ErrorCode,
     playback::{GRANT_ALG, Grants, MAX_GRANTS, MAX_PLAYBACK_OBJECTS, PlaybackRefreshed, WrappedGrant},
-    share::{Policy, ShareKind, SharedTrack},
+    share::{Policy, SharedTrack},
 };
 use gloaming_grants::{chain::EPOCH, chain::epoch_at, exchange::answer_refresh, segment_share};
 use gloaming_ids::{ObjectId, TrackId, UnixMillis, VideoId};
 use gloaming_store::{GrantRequest, PlayReport, Reservation, StoreError};
 
-use super::{Asked, Pace, Session};
+use super::{Asked, Claim, Pace, Session};
 use crate::{app::App, data_dir::entropy, error::ApiError};
 
 /// What a playback asks for, once it is known to be itself.
@@ -64,10 +64,8 @@ impl Wish for Segments {
         let policy = app.playbacks.policy(share);
         let pace = app.config.playback.pace(&policy);
         let wanted = if track.charged { until_the_end(wanted, track, &policy, pace, now) } else { wanted };
-        let bucket = (share, self.video, network(session.kind, asked));
-        let cost = u64::from(track.nominal_ms);
-        let (count, wait) =
-            if track.charged { app.playbacks.take(bucket, pace, cost, wanted, now) } else { (wanted, 0) };
+        let claim = Claim::new(session, asked, pace, track.nominal_ms.into());
+        let (count, wait) = if track.charged { app.playbacks.take(&claim, wanted, now) } else { (wanted, 0) };
         if count == 0 {
             // The share may be over as well, which is the better answer.
             app.store.check_share(share, self.video, now).await?;
@@ -87,7 +85,7 @@ impl Wish for Segments {
             Ok(granted) => granted,
             Err(refused) => {
                 if track.charged {
-                    app.playbacks.give_back(bucket, pace, cost, count);
+                    app.playbacks.give_back(&claim, count);
                 }
                 return Err(refused.into());
             }
@@ -119,15 +117,6 @@ fn until_the_end(wanted: u32, track: &SharedTrack, policy: &Policy, pace: Pace, 
     let left_ms = until.0.saturating_sub(now.0).saturating_mul(pace.speed_tenths) / 10;
     let fits = left_ms.div_ceil(u64::from(track.nominal_ms.max(1)));
     wanted.min(u32::try_from(fits).unwrap_or(u32::MAX)).max(1)
-}
-
-/// Whose limit it is: a loan's is the account's, wherever it watches; anything that several may hold is limited for each
-/// household.
-fn network(kind: ShareKind, asked: &Asked) -> Option<IpAddr> {
-    match kind {
-        ShareKind::Lent => None,
-        ShareKind::Link | ShareKind::Audience | ShareKind::Open => Some(asked.client.network()),
-    }
 }
 
 fn too_fast(wait_ms: u64) -> ApiError {
