@@ -351,8 +351,10 @@ fn edit(home: &Home, method: &'static str, at: &'static str, edit: impl Fn(&mut 
 /// Another first character, so that it is still base64url.
 fn bend(value: &mut Value) {
     let text = value.as_str().unwrap();
-    let other = if text.starts_with('A') { "B" } else { "A" };
-    *value = json!(format!("{other}{}", &text[1..]));
+    // In the middle: what is first says which format it is.
+    let (before, rest) = text.split_at(text.len() / 2);
+    let other = if rest.starts_with('A') { "B" } else { "A" };
+    *value = json!(format!("{before}{other}{}", &rest[1..]));
 }
 
 #[test]

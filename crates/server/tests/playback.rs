@@ -122,7 +122,7 @@ async fn a_share_that_makes_no_sense_is_refused() {
     bad[9].videos[0].tracks[1].track = picture();
     bad[10].policy.max_plays = Some(0);
     bad[11].policy.embed_origins = vec!["https://a.example/; script-src *".into()];
-    bad.push(gloaming_api::share::ShareRequest { sealed: Bytes(vec![1]), ..open.clone() });
+    bad.push(gloaming_api::share::ShareRequest { sealed: Bytes::default(), ..open.clone() });
     let mut blind = open;
     blind.videos[0].view_share = None;
     bad.push(blind);

@@ -37,9 +37,13 @@ pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
         wasm_seal(&core, &scratch.join(FILM), Some(&binary))?;
     }
     if chosen("play") {
-        needs::bring(&[&needs::CHROMIUM])?;
+        needs::bring(&[&needs::CHROMIUM, &needs::FIREFOX])?;
         let chromium = needs::chromium().context("there is no Chromium")?;
-        run(&mut page("first-frame", &binary, &chromium, &[("GLOAMING_FLOORS", "1")]))?;
+        let floors = [("GLOAMING_FLOORS", "1")];
+        run(&mut page("first-frame", &binary, &chromium, &floors))?;
+        run(&mut page("viewer", &binary, &chromium, &floors))?;
+        let firefox = needs::firefox().context("there is no Firefox")?;
+        run(&mut page_in("firefox", &firefox, "viewer", &binary, &floors))?;
     }
     if chosen("grants") {
         run(whole_system_bench("grants").env("GLOAMING_BIN", &binary))?;
@@ -94,9 +98,14 @@ fn chosen<'a>(names: &'a [String], known: &[&str]) -> Result<impl Fn(&str) -> bo
 
 /// One of the page's benchmarks (`web/bench/*.bench.ts`) in Chromium.
 pub(crate) fn page(name: &str, binary: &Path, chromium: &str, settings: &[(&str, &str)]) -> Command {
+    page_in("chromium", chromium, name, binary, settings)
+}
+
+/// The same in another browser: its name among Playwright's projects, and where it is.
+fn page_in(project: &str, browser: &str, name: &str, binary: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = build::npm();
-    command.args(["exec", "--", "playwright", "test", "-c", "bench", "--project=chromium", name]);
-    command.env("GLOAMING_CHROMIUM", chromium).env("GLOAMING_BIN", binary);
+    command.args(["exec", "--", "playwright", "test", "-c", "bench", "--project", project, name]);
+    command.env(format!("GLOAMING_{}", project.to_uppercase()), browser).env("GLOAMING_BIN", binary);
     command.envs(settings.iter().copied());
     command
 }

@@ -248,9 +248,11 @@ fn check_policy(policy: &Policy) -> Result<(), ApiError> {
 /// Whether a text is an origin, exactly as a browser spells it, whose pages cannot be somebody else's.
 fn is_origin(text: &str) -> bool {
     let Ok(url) = text.parse::<Url>() else { return false };
+    // One site each: in a Content-Security-Policy `*.example` would be many.
+    let one = url.host_str().is_some_and(|host| !host.contains('*'));
     let secure = url.scheme() == "https"
         || (url.scheme() == "http" && url.host_str().is_some_and(crate::client::is_loopback));
-    secure && url.origin().ascii_serialization() == text
+    one && secure && url.origin().ascii_serialization() == text
 }
 
 /// The share with the halves of its keys sealed under the master key.

@@ -48,7 +48,7 @@ pub(crate) fn request(kind: ShareKind, id: ShareId, video: VideoId, policy: Poli
         kind,
         recipient: None,
         token_hash: link.then(|| Bytes(Sha256::digest(TOKEN).to_vec())),
-        sealed: if kind == ShareKind::Open { Bytes::default() } else { Bytes(vec![5; 200]) },
+        sealed: Bytes(vec![5; 200]),
         policy,
         videos: vec![SharedVideo {
             video,
