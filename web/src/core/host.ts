@@ -11,16 +11,19 @@ const MAX_JSON = 16 * 1024 * 1024;
 /** A transfer that has not moved for so long is broken, even if the browser has not noticed. */
 const STALLED_MS = 45_000;
 
-const shelves = { notes, keys } as const;
-
 function retryAfter(headers: Headers): number | undefined {
   const seconds = Number.parseInt(headers.get("retry-after") ?? "", 10);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
 }
 
 export class Host {
+  readonly #shelves;
   readonly #claimed = new Set<string>();
   readonly #reader = typeof FileReaderSync === "function" ? new FileReaderSync() : null;
+
+  constructor(notesOf = notes) {
+    this.#shelves = { notes: notesOf, keys } as const;
+  }
 
   /** Throws what the browser throws: a file that changed or went away is a NotReadableError or a NotFoundError. */
   read(file: Blob, offset: number, length: number): Uint8Array {
@@ -113,19 +116,19 @@ export class Host {
   }
 
   load(shelf: Shelf, name: string): Promise<unknown> {
-    return shelves[shelf].load(name);
+    return this.#shelves[shelf].load(name);
   }
 
   save(shelf: Shelf, name: string, value: Uint8Array<ArrayBuffer>): Promise<void> {
-    return shelves[shelf].save(name, value);
+    return this.#shelves[shelf].save(name, value);
   }
 
   forget(shelf: Shelf, name: string): Promise<void> {
-    return shelves[shelf].forget(name);
+    return this.#shelves[shelf].forget(name);
   }
 
   names(shelf: Shelf, prefix: string): Promise<string[]> {
-    return shelves[shelf].names(prefix);
+    return this.#shelves[shelf].names(prefix);
   }
 
   /** Width and height of a picture; throws where it is none. */

@@ -69,6 +69,22 @@ export const notes = {
   names: (prefix: string): Promise<string[]> => namesOf("notes", prefix),
 };
 
+/** As notes, but for no longer than this worker: for a viewer whose browser keeps nothing, as for frames of other sites. */
+export async function viewersNotes(): Promise<typeof notes> {
+  const kept = await database().then(
+    () => true,
+    () => false,
+  );
+  if (kept) return notes;
+  const held = new Map<string, unknown>();
+  return {
+    load: async (name) => held.get(name),
+    save: async (name, value) => void held.set(name, value),
+    forget: async (name) => void held.delete(name),
+    names: async (prefix) => [...held.keys()].filter((name) => name.startsWith(prefix)),
+  };
+}
+
 async function wrappingKey(): Promise<CryptoKey | null> {
   const key = await get("wrapping", WRAPPING);
   return key instanceof CryptoKey ? key : null;

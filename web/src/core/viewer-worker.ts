@@ -3,6 +3,7 @@
 import { Host } from "./host";
 import { answer, asVaultError } from "./rpc";
 import { serve } from "./serve-download";
+import { viewersNotes } from "./storage";
 import type { ViewerEvent } from "./viewer";
 import { VIEWER_METHODS, type ViewerCore } from "./viewer-methods";
 import init, { WebViewer } from "../wasm/gloaming_web";
@@ -12,7 +13,7 @@ const allowed: ReadonlySet<string> = new Set<string>(VIEWER_METHODS);
 
 async function start(): Promise<WebViewer> {
   await init({ module_or_path: new URL("../wasm/gloaming_web_bg.wasm", import.meta.url) });
-  return new WebViewer(new Host(), say);
+  return new WebViewer(new Host(await viewersNotes()), say);
 }
 
 const starting = start();

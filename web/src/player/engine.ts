@@ -26,7 +26,7 @@ export function loadShaka(source: Source): Promise<Shaka> {
 export type Keep = { ahead: number; behind: number };
 
 /** `captions`: subtitles are laid out in there. The browser's own would begin with a track that the page's policy refuses. */
-export async function attach(source: Source, video: HTMLVideoElement, captions: HTMLElement, keep: Keep, onError: (error: VaultError) => void): Promise<Engine> {
+export async function attach(source: Source, video: HTMLVideoElement, captions: HTMLElement, keep: Keep, onError: (thrown: unknown) => void): Promise<Engine> {
   const shaka = await loadShaka(source);
   const player = new shaka.Player(null, captions);
   await player.attach(video);
@@ -37,7 +37,7 @@ export async function attach(source: Source, video: HTMLVideoElement, captions: 
     // There is one quality of each video; guessing at bandwidth has nothing to decide.
     abr: { enabled: false },
   });
-  player.addEventListener("error", (event) => onError(playerError((event as unknown as { detail: unknown }).detail)));
+  player.addEventListener("error", (event) => onError((event as unknown as { detail: unknown }).detail));
   return player;
 }
 

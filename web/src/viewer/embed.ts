@@ -16,7 +16,7 @@ export function tell(kind: string, detail: object): void {
 
 export type Orders = { play: () => void; pause: () => void; seek: (seconds: number) => void };
 
-/** Takes orders from the page around, and tells it that it does; answers with how to stop. */
+/** Takes orders from the page around; answers with how to stop. */
 export function listen(orders: Orders): () => void {
   const onmessage = (event: MessageEvent<unknown>) => {
     if (event.source !== window.parent || window.parent === window) return;
@@ -27,7 +27,6 @@ export function listen(orders: Orders): () => void {
     if (order.gloaming === "seek" && typeof order.seconds === "number" && Number.isFinite(order.seconds)) orders.seek(order.seconds);
   };
   addEventListener("message", onmessage);
-  tell("ready", { seconds: 0, duration: 0 });
   return () => removeEventListener("message", onmessage);
 }
 
