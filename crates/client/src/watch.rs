@@ -46,7 +46,7 @@ pub(crate) enum Right<P: Platform> {
     /// By both halves of its keys.
     Owner(SegmentKeys),
     /// One granted segment at a time.
-    Granted(Playback<P>),
+    Granted(Box<Playback<P>>),
 }
 
 /// A segment that was opened, and when it was last asked for.
@@ -280,7 +280,7 @@ impl<P: Platform> OpenVideo<P> {
             let key = self.key(track, segment).await?;
             // The next grants come while these bytes do, so that playing on waits for none.
             let opened = try_join_all(runs.iter().map(|run| self.open_with(run, &key)));
-            Ok::<_, ClientError>(join(opened, self.ask_ahead(track, segment)).await.0?)
+            join(opened, self.ask_ahead(track, segment)).await.0
         };
         let opened = opening.await;
         if let Some(playback) = self.playback() {

@@ -1,5 +1,9 @@
 //! What the store promises of shares and of the log of their grants.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and one tells what it measured"
+)]
 
 use std::{
     sync::{
@@ -306,7 +310,7 @@ async fn the_ten_millionth_grant_costs_as_much_as_the_first() {
         }
         askers.join_all().await;
         let (seconds, cpu) = (begun.elapsed().as_secs_f64(), used() - before);
-        println!("million {million:2}: {seconds:6.1} s, {:5.1} µs of a processor for each grant", cpu);
+        println!("million {million:2}: {seconds:6.1} s, {cpu:5.1} µs of a processor for each grant");
     }
     assert_eq!(
         whole_count(&store).await,

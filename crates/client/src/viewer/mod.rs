@@ -223,7 +223,7 @@ async fn open_shared<P: Platform>(
     if version > seen {
         save(&*server.platform, Shelf::Notes, &seen_name(video), &version.to_be_bytes()).await?;
     }
-    OpenVideo::new(server.clone(), Right::Granted(playback), version, index)
+    OpenVideo::new(server.clone(), Right::Granted(Box::new(playback)), version, index)
 }
 
 /// The newest version of a video's index that was shown on this device.
