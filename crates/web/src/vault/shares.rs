@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 
 use super::{WebVault, access::origin};
 use crate::{
-    convert::{Answer, from_js, id, to_js},
+    convert::{Answer, from_js, id, thrown, to_js},
     platform::Browser,
     wire::{self, Policy, ShareAsk, ShareKind},
 };
@@ -66,8 +66,12 @@ impl WebVault {
     pub async fn grant_log(&self, video: String) -> Answer {
         let video: VideoId = id(&video)?;
         let open = self.ask(async |session| open_video(&session, video).await).await?;
-        let log = self.change(async |library| watched(library, &open, video).await).await?;
-        Ok(to_js(&log))
+        let library = self.library()?;
+        let log = watched(&library, &open, video).await;
+        self.say_library(&library);
+        // What is wrong with a log is said where it stands; it says nothing of the library.
+        let wrong = |error: ClientError| if error.is_alarm() { thrown(error) } else { self.complain(error) };
+        Ok(to_js(&log.map_err(wrong)?))
     }
 }
 
