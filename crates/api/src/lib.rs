@@ -12,6 +12,7 @@
 //! | [`video`] | drafts, objects, commit, list, trash |
 //! | [`share`] | who else may watch; the log of grants |
 //! | [`playback`] | a viewer's session, grants |
+//! | [`people`] | by which keys somebody is known; what others gave or lent |
 //! | [`error`] | `{ code, message, detail? }` |
 
 pub mod account;
@@ -19,6 +20,7 @@ mod bytes;
 pub mod error;
 pub mod keyring;
 pub mod library;
+pub mod people;
 pub mod playback;
 pub mod share;
 mod username;

@@ -6,11 +6,12 @@
 //! | `GET /v1/shares` | → [`ShareList`]: all of the account's, revoked ones too |
 //! | `GET /v1/shares/{id}` | → [`ShareInfo`] |
 //! | `POST /v1/shares/{id}/policy` | [`Policy`] → [`ShareInfo`]: holds from the next grant on |
-//! | `POST /v1/shares/{id}/revoke` | → [`ShareInfo`]: no grant from now on, and its half of the keys is forgotten |
+//! | `POST /v1/shares/{id}/revoke` | → [`ShareInfo`]: no grant and no address from now on, and its half of the keys is forgotten |
 //! | `GET /v1/videos/{id}/grants?after=N&limit=N` | → [`GrantLog`] |
 //! | `GET /v1/videos/{id}/plays` | → [`PlayList`] |
 //!
-//! Only *lent*, *link*, *audience* and *open* are shares here: a video *given* to a person needs no leave of the server.
+//! Whoever was *given* a video needs no grant: the server has no half of its keys, counts nothing and logs nothing. It keeps
+//! what is sealed to them, and gives addresses of the video's objects ([`crate::people`]).
 
 use gloaming_ids::{AccountId, ObjectId, PlaybackId, ShareId, TrackId, UnixMillis, VideoId};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub const MAX_LOG_ROWS: usize = 2000;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShareKind {
+    /// An account on this server, which has both halves of the keys.
+    Given,
     /// An account on this server, one granted segment at a time.
     Lent,
     /// One named holder of a link.
@@ -75,14 +78,14 @@ pub struct ShareRequest {
     pub share: ShareId,
     /// Whom it is for.
     pub kind: ShareKind,
-    /// The account it is lent to; for [`ShareKind::Lent`] only.
+    /// The account it is given or lent to; for [`ShareKind::Given`] and [`ShareKind::Lent`] only.
     pub recipient: Option<AccountId>,
     /// SHA-256 of the token that a link's secret yields; for [`ShareKind::Link`] and [`ShareKind::Audience`] only.
     pub token_hash: Option<Bytes>,
     /// The view shares, sealed under the link's secret or to the recipient; when open, under a key that everybody can
     /// derive (`gloaming_keys::LinkSecret::open`).
     pub sealed: Bytes,
-    /// What it allows.
+    /// What it allows; a gift has no terms, and the default here.
     pub policy: Policy,
     /// One video, or a playlist's in their order.
     pub videos: Vec<SharedVideo>,
@@ -94,11 +97,12 @@ pub struct ShareRequest {
 pub struct SharedVideo {
     /// Which.
     pub video: VideoId,
-    /// 32 bytes: the grant share. The server seals it under its master key, and it opens nothing by itself.
-    pub grant_share: Bytes,
+    /// 32 bytes: the grant share. The server seals it under its master key, and it opens nothing by itself. A gift has
+    /// none: it went to the person.
+    pub grant_share: Option<Bytes>,
     /// 32 bytes: the view share, for [`ShareKind::Open`] only. With both halves the server could watch.
     pub view_share: Option<Bytes>,
-    /// What may be granted of it.
+    /// What may be granted of it; of a gift, nothing.
     pub tracks: Vec<SharedTrack>,
 }
 
@@ -124,7 +128,7 @@ pub struct ShareInfo {
     pub share: ShareId,
     /// Whom it is for.
     pub kind: ShareKind,
-    /// The account it is lent to.
+    /// The account it is given or lent to.
     pub recipient: Option<AccountId>,
     /// Its videos, in order.
     pub videos: Vec<VideoId>,

@@ -1,4 +1,5 @@
 use gloaming_api::{ErrorBody, ErrorCode};
+use gloaming_ids::AccountId;
 use gloaming_keys::{KeyError, LinkError, PhraseError};
 use gloaming_media::MediaError;
 
@@ -131,6 +132,25 @@ pub enum ClientError {
     /// A link that cannot be opened as it is.
     #[error("{0}")]
     Link(LinkError),
+    /// The server's keys of a contact are not the ones that were pinned.
+    #[error(
+        "the server has other keys for {name} than those of their contact link: they made new ones, or somebody put theirs in \
+         their place. Nothing is shared with them, and nothing of theirs is opened; ask {name} for their contact link, by \
+         another way than this server, and add it again"
+    )]
+    ChangedKey {
+        /// Whose, as they are called here.
+        name: String,
+    },
+    /// Shared by somebody who is no contact.
+    #[error(
+        "account {account} shared this, and is none of your contacts, so it was not opened; add them by their contact link if \
+         you know who they are"
+    )]
+    UnknownSender {
+        /// Theirs.
+        account: AccountId,
+    },
     /// The owner does not let viewers keep a copy.
     #[error("this may be watched, and not saved: its owner does not offer it for download")]
     NotForDownload,
@@ -226,6 +246,8 @@ impl ClientError {
             ClientError::Link(LinkError::Incomplete) => "link_incomplete",
             ClientError::Link(LinkError::PasswordNeeded) => "password_needed",
             ClientError::Link(LinkError::TooNew) => "too_new",
+            ClientError::ChangedKey { .. } => "changed_key",
+            ClientError::UnknownSender { .. } => "unknown_sender",
             ClientError::NotForDownload => "not_for_download",
             ClientError::NotAdmitted { code } | ClientError::Playback { code, .. } => code.as_str(),
             ClientError::SlowDown { .. } => "slow_down",
@@ -321,13 +343,13 @@ fn not_admitted(code: ErrorCode) -> &'static str {
         ErrorCode::LinkRefused => {
             "the link or its password is wrong; check that the whole link was copied, and the password"
         }
-        ErrorCode::ShareRevoked => "this is no longer shared; ask whoever sent you the link",
+        ErrorCode::ShareRevoked => "this is no longer shared; ask whoever shared it",
         ErrorCode::ShareExpired => {
-            "the time to watch this is over; ask whoever sent you the link for a new one"
+            "the time to watch this is over; ask whoever shared it for more"
         }
         ErrorCode::ShareNotYet => "this cannot be watched yet; try again later",
         ErrorCode::ShareUsedUp => {
-            "this was watched as often as it may be; ask whoever sent you the link for a new one"
+            "this was watched as often as it may be; ask whoever shared it for more"
         }
         _ => "as many people as may are watching this now; try again when one of them has stopped",
     }

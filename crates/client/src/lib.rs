@@ -8,7 +8,8 @@
 //! * [`Library`]: the sealed records, in step with the other devices.
 //! * [`publish`]: a file into the library, resumable. [`open_video`], [`OpenVideo`]: playing. [`Download`], [`verify`].
 //! * [`folder`]: a folder of films into playlists.
-//! * [`share`]: letting others watch, and the log of it. [`viewer`]: watching what others shared.
+//! * [`share`]: letting others watch, and the log of it. [`viewer`]: watching what others shared by a link.
+//! * [`people`]: by which keys somebody is known. [`received`]: what they gave or lent.
 //! * [`Control`] and [`Progress`]: pausing, stopping, and seeing how far something long is.
 
 mod account;
@@ -19,9 +20,11 @@ pub mod folder;
 mod grant_log;
 mod keep;
 pub mod library;
+pub mod people;
 pub mod platform;
 mod progress;
 mod publish;
+pub mod received;
 mod records;
 mod server;
 pub mod share;

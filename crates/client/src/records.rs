@@ -11,7 +11,7 @@
 
 use ciborium::Value;
 use gloaming_api::share::ShareKind;
-use gloaming_ids::{ObjectId, RecordId, ShareId, UnixMillis, VideoId};
+use gloaming_ids::{AccountId, ObjectId, RecordId, ShareId, UnixMillis, VideoId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 const FORMAT: u8 = 1;
@@ -134,6 +134,9 @@ pub struct ShareRecord {
     pub videos: Vec<VideoId>,
     /// The playlist it was made of.
     pub playlist: Option<RecordId>,
+    /// The account it is given or lent to.
+    #[serde(default)]
+    pub recipient: Option<AccountId>,
     /// What stands behind the link's `#`, so that the link can be shown again.
     pub fragment: Option<Fragment>,
     /// Whether the label moves over the picture.
@@ -153,6 +156,18 @@ impl std::fmt::Debug for Fragment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Fragment(..)")
     }
+}
+
+/// Somebody whose contact link was added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ContactRecord {
+    pub(crate) account: AccountId,
+    /// What they are called here.
+    pub(crate) name: String,
+    /// By which keys they are known.
+    pub(crate) fingerprint: Digest,
+    /// When their contact link was last added.
+    pub(crate) verified_at: UnixMillis,
 }
 
 /// What was seen of the log of a video's grants, so that what is shown later can be compared with it.
@@ -205,6 +220,7 @@ pub(crate) enum Record {
     Settings(Kept<SettingsRecord>),
     Share(Kept<ShareRecord>),
     Log(Kept<LogRecord>),
+    Contact(Kept<ContactRecord>),
     /// Of a kind that this build does not know. Never written again from here.
     Unknown,
     /// There is a record, and it cannot be read.
@@ -249,6 +265,7 @@ impl Record {
             Record::Settings(_) => "settings",
             Record::Share(_) => "share",
             Record::Log(_) => "grant-log",
+            Record::Contact(_) => "contact",
             Record::Unknown | Record::Unreadable(_) => "unknown",
         }
     }
@@ -262,6 +279,7 @@ impl Record {
             Record::Settings(body) => body.write(),
             Record::Share(body) => body.write(),
             Record::Log(body) => body.write(),
+            Record::Contact(body) => body.write(),
             Record::Unknown | Record::Unreadable(_) => unreachable!("what is not understood is not written"),
         };
         let envelope = Envelope { kind: self.kind().into(), v: FORMAT, seen, at, body };
@@ -284,6 +302,7 @@ impl Record {
             "settings" => Kept::read(body).map(Record::Settings),
             "share" => Kept::read(body).map(Record::Share),
             "grant-log" => Kept::read(body).map(Record::Log),
+            "contact" => Kept::read(body).map(Record::Contact),
             _ => Some(Record::Unknown),
         };
         Ok((record.unwrap_or(Record::Unreadable(Fault::Damaged)), seen))

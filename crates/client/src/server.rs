@@ -65,6 +65,12 @@ impl<P: Platform> Server<P> {
         parse(&self.patiently(|| self.call("PUT", path, Some(body.clone()))).await?)
     }
 
+    /// For answers without a body.
+    pub(crate) async fn put_quiet<B: Serialize>(&self, path: &str, body: &B) -> Result<(), ClientError> {
+        let body = encode(body);
+        self.patiently(|| self.call("PUT", path, Some(body.clone()))).await.map(drop)
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Result<(), ClientError> {
         self.patiently(|| self.call("DELETE", path, None)).await.map(drop)
     }

@@ -2,7 +2,8 @@
 //!
 //! What opens a share goes three ways, and only together do they show a picture: the view shares are sealed under the
 //! link's secret and rest on the server; the secret stays in the link, and in a sealed record of the owner's library, so
-//! that the link can be shown again; the grant shares go to the server, which grants them segment by segment.
+//! that the link can be shown again; the grant shares go to the server, which grants them segment by segment. For a person
+//! the view shares are sealed to their keys instead, and so are the grant shares where the video is given for good.
 
 use std::collections::HashMap;
 
@@ -12,12 +13,15 @@ use gloaming_api::share::{
     ShareList, ShareRequest, SharedTrack, SharedVideo,
 };
 use gloaming_ids::{RecordId, ShareId, VideoId};
-use gloaming_keys::{LinkSecret, SharedKey, SharedKeys, ViewShare};
+use gloaming_keys::{
+    GrantShare, LinkSecret, PersonShare, ShareMode, SharedKey, SharedKeys, ViewShare, seal_for,
+};
 use gloaming_package::{Index, Kind};
 
 use crate::{
     ClientError, Library, Platform, ShareRecord,
     library::Edit,
+    people::Contact,
     records::{Fragment, Kept, Record},
     watch::open_own,
 };
@@ -50,6 +54,21 @@ pub struct ShareWish<'a> {
     /// Asked of who opens the link.
     pub password: Option<&'a str>,
     /// What it allows.
+    pub policy: Policy,
+}
+
+/// A share for a person.
+#[derive(Debug)]
+pub struct PersonWish<'a> {
+    /// What.
+    pub what: Shared,
+    /// With whom.
+    pub to: &'a Contact,
+    /// Lent, one granted segment at a time, until it is revoked; or else given for good.
+    pub lend: bool,
+    /// Whether their name moves over the picture.
+    pub mark: bool,
+    /// What a loan allows. A gift has no terms.
     pub policy: Policy,
 }
 
@@ -114,8 +133,8 @@ impl<P: Platform> Library<P> {
     /// Makes a share. The server is told first, then the library: what is lost in between is a share whose link nobody has.
     pub async fn share(&self, wish: &ShareWish<'_>) -> Result<Share, ClientError> {
         let wrong = |reason: &str| ClientError::WrongState { reason: reason.into() };
-        if wish.kind == ShareKind::Lent {
-            return Err(wrong("a loan goes to a person, and this is a link"));
+        if matches!(wish.kind, ShareKind::Lent | ShareKind::Given) {
+            return Err(wrong("a loan or a gift goes to a person, and this is a link"));
         }
         if wish.kind == ShareKind::Open && wish.password.is_some() {
             return Err(wrong(
@@ -125,13 +144,8 @@ impl<P: Platform> Library<P> {
         if wish.password.is_some_and(str::is_empty) {
             return Err(wrong("the link's password is empty"));
         }
-        let (name, playlist, videos) = self.to_share(wish.what)?;
-        let parts: Vec<Part> = stream::iter(videos.iter().map(|video| self.part(*video)))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        let (keys, granted): (Vec<_>, Vec<_>) =
-            parts.into_iter().map(|part| (part.key, part.granted)).unzip();
+        let Parts { name, playlist, videos, parts } = self.parts(wish.what).await?;
+        let (keys, granted): (Vec<_>, Vec<_>) = parts.into_iter().map(Part::granted).unzip();
         let label = wish.label.trim();
         let mark = if wish.mark { label } else { "" };
         if wish.mark && label.is_empty() {
@@ -164,23 +178,88 @@ impl<P: Platform> Library<P> {
             policy: wish.policy.clone(),
             videos: videos_of.map(|(video, view_share)| SharedVideo { view_share, ..video }).collect(),
         };
-        let info: ShareInfo = server.post_again("/v1/shares", &request).await?;
-        if info.share != share {
-            return Err(ClientError::nonsense("another share than was made"));
-        }
         let record = ShareRecord {
             share,
             kind: wish.kind,
             label: label.into(),
             videos,
             playlist,
+            recipient: None,
             fragment: (!is_open).then(|| Fragment(secret.to_fragment().to_string())),
             mark: wish.mark,
             created_at: server.platform.now(),
             revoked_at: None,
         };
+        self.make_share(&request, record).await
+    }
+
+    /// Shares with a person. [`ClientError::ChangedKey`] if the server's keys of theirs are not the ones that were pinned.
+    pub async fn share_with(&self, wish: &PersonWish<'_>) -> Result<Share, ClientError> {
+        let wrong = |reason: &str| ClientError::WrongState { reason: reason.into() };
+        if !wish.lend && wish.policy != Policy::default() {
+            return Err(wrong("what is given for good has no limits; lend it instead"));
+        }
+        let to = self.verified_keys(wish.to).await?;
+        // They will want to see whose it is.
+        self.0.publish_identity().await?;
+        let Parts { name, playlist, videos, parts } = self.parts(wish.what).await?;
+        let split = if wish.lend { Part::granted } else { Part::given };
+        let (keys, granted): (Vec<_>, Vec<_>) = parts.into_iter().map(split).unzip();
+        let mark = if wish.mark { wish.to.name.clone() } else { String::new() };
+        let keys = SharedKeys { name, mark, videos: keys };
+
+        let server = &self.0.0.server;
+        let mut entropy = server.entropy();
+        let share = ShareId::generate(&mut entropy);
+        let (kind, mode) = match wish.lend {
+            true => (ShareKind::Lent, ShareMode::Lent),
+            false => (ShareKind::Given, ShareMode::Given),
+        };
+        let own = self.0.keys()?;
+        let sealed = seal_for(&to, own.identity(), &PersonShare { share, mode }, &keys, &mut entropy);
+        let sealed = sealed.map_err(|_| ClientError::nonsense("keys that nothing can be sealed to"))?;
+        if sealed.len() > MAX_SEALED_SHARE {
+            return Err(wrong("these are too many videos with too long titles for one share"));
+        }
+        let request = ShareRequest {
+            share,
+            kind,
+            recipient: Some(wish.to.account),
+            token_hash: None,
+            sealed: sealed.into(),
+            policy: wish.policy.clone(),
+            videos: granted,
+        };
+        let record = ShareRecord {
+            share,
+            kind,
+            label: wish.to.name.clone(),
+            videos,
+            playlist,
+            recipient: Some(wish.to.account),
+            fragment: None,
+            mark: wish.mark,
+            created_at: server.platform.now(),
+            revoked_at: None,
+        };
+        self.make_share(&request, record).await
+    }
+
+    async fn make_share(&self, request: &ShareRequest, record: ShareRecord) -> Result<Share, ClientError> {
+        let info: ShareInfo = self.0.0.server.post_again("/v1/shares", request).await?;
+        if info.share != request.share {
+            return Err(ClientError::nonsense("another share than was made"));
+        }
         self.put_share(&record).await?;
-        Ok(Share { share, info: Some(info), record: Some(record) })
+        Ok(Share { share: record.share, info: Some(info), record: Some(record) })
+    }
+
+    /// What a share is made of.
+    async fn parts(&self, what: Shared) -> Result<Parts, ClientError> {
+        let (name, playlist, videos) = self.to_share(what)?;
+        let parts = stream::iter(videos.iter().map(|video| self.part(*video)));
+        let parts = parts.buffered(AT_ONCE).try_collect().await?;
+        Ok(Parts { name, playlist, videos, parts })
     }
 
     /// All shares, revoked ones too, the newest first: what the server knows joined with what only the owner does.
@@ -304,26 +383,44 @@ impl<P: Platform> Library<P> {
         let (open, secret) = open_own(&self.0, video).await?;
         let title = self.video(video).map(|row| row.title).unwrap_or_default();
         let tracks = tracks(open.index())?;
-        let granted = SharedVideo {
-            video,
-            grant_share: secret.grant_share.expose().to_vec().into(),
-            view_share: None,
-            tracks,
-        };
         let verifier = secret.signer().verifier();
         let index_version = open.version();
         let view_share = secret.view_share;
-        Ok(Part {
-            key: SharedKey { video, title, view_share, grant_share: None, verifier, index_version },
-            granted,
-        })
+        let key = SharedKey { video, title, view_share, grant_share: None, verifier, index_version };
+        Ok(Part { key, grant_share: secret.grant_share, tracks })
     }
 }
 
-/// One video of a share in the making: what its viewers get, and what the server gets.
+/// A share in the making.
+struct Parts {
+    name: String,
+    playlist: Option<RecordId>,
+    videos: Vec<VideoId>,
+    parts: Vec<Part>,
+}
+
+/// One video of it.
 struct Part {
+    /// Without the grant share.
     key: SharedKey,
-    granted: SharedVideo,
+    grant_share: GrantShare,
+    tracks: Vec<SharedTrack>,
+}
+
+impl Part {
+    /// What its viewers get, and what the server gets, to grant segment by segment.
+    fn granted(self) -> (SharedKey, SharedVideo) {
+        let grant_share = Some(self.grant_share.expose().to_vec().into());
+        let video = self.key.video;
+        (self.key, SharedVideo { video, grant_share, view_share: None, tracks: self.tracks })
+    }
+
+    /// What whom it is given to gets: all. The server gets nothing.
+    fn given(self) -> (SharedKey, SharedVideo) {
+        let video = self.key.video;
+        let key = SharedKey { grant_share: Some(self.grant_share), ..self.key };
+        (key, SharedVideo { video, grant_share: None, view_share: None, tracks: Vec::new() })
+    }
 }
 
 /// What the server counts: the pictures; or the sound, where there are none; or all there is. The rest is free.

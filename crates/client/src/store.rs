@@ -2,8 +2,12 @@
 
 use std::{cell::RefCell, collections::HashMap, ops::Range, time::Duration};
 
-use gloaming_api::video::{ObjectIds, SignedDownload, SignedDownloads};
-use gloaming_ids::ObjectId;
+use gloaming_api::{
+    people::GiftObjects,
+    playback::MAX_PLAYBACK_OBJECTS,
+    video::{ObjectIds, SignedDownload, SignedDownloads},
+};
+use gloaming_ids::{ObjectId, ShareId, VideoId};
 
 use crate::{
     ClientError, Platform,
@@ -20,6 +24,19 @@ pub(crate) async fn sign_own<P: Platform>(
     objects: Vec<ObjectId>,
 ) -> Result<Vec<SignedDownload>, ClientError> {
     let signed: SignedDownloads = server.post_again("/v1/urls", &ObjectIds { objects }).await?;
+    Ok(signed.downloads)
+}
+
+/// Addresses for whom the video was given to; of the first objects, where there are many.
+pub(crate) async fn sign_given<P: Platform>(
+    server: &Server<P>,
+    share: ShareId,
+    video: VideoId,
+    mut objects: Vec<ObjectId>,
+) -> Result<Vec<SignedDownload>, ClientError> {
+    objects.truncate(MAX_PLAYBACK_OBJECTS);
+    let wish = GiftObjects { video_id: video, objects };
+    let signed: SignedDownloads = server.post_again(&format!("/v1/received/{share}/urls"), &wish).await?;
     Ok(signed.downloads)
 }
 

@@ -1,4 +1,4 @@
-//! Playing a video: the index, then ranges of packs. Who owns it asks for no key; who watches under a share is granted
+//! Playing a video: the index, then ranges of packs. Who owns it, or was given it, asks for no key; who watches under a share is granted
 //! them one by one ([`crate::viewer`]).
 //!
 //! What the store serves is believed only after a check: the index against the digest in the library's record, its own
@@ -14,7 +14,7 @@ use std::{
 
 use futures::future::{join, try_join_all};
 use gloaming_api::video::{MAX_OBJECTS, SignedDownload, VideoOpened, VideoState};
-use gloaming_ids::{ObjectId, VideoId};
+use gloaming_ids::{ObjectId, ShareId, VideoId};
 use gloaming_keys::{SegmentKey, SegmentKeys, VideoSecret, VideoVerifier, ViewShare, fragment_aad, sha256};
 use gloaming_package::{FragmentRow, Index, OpenError, Part, VirtualMp4, VirtualPart, dash, hls};
 
@@ -23,7 +23,7 @@ use crate::{
     platform::{Bulk, NotGenuine, OpenJob},
     records::Digest,
     server::Server,
-    store::{Addresses, fetch, sign_own},
+    store::{Addresses, fetch, sign_given, sign_own},
     viewer::Playback,
 };
 
@@ -45,6 +45,8 @@ pub struct OpenVideo<P: Platform>(Rc<Inner<P>>);
 pub(crate) enum Right<P: Platform> {
     /// By both halves of its keys.
     Owner(SegmentKeys),
+    /// By both halves too, which the owner gave.
+    Given(ShareId, SegmentKeys),
     /// One granted segment at a time.
     Granted(Box<Playback<P>>),
 }
@@ -222,7 +224,7 @@ impl<P: Platform> OpenVideo<P> {
     /// The playback, where it is watched under a share.
     pub(crate) fn playback(&self) -> Option<&Playback<P>> {
         match &self.0.right {
-            Right::Owner(_) => None,
+            Right::Owner(_) | Right::Given(..) => None,
             Right::Granted(playback) => Some(playback),
         }
     }
@@ -303,7 +305,7 @@ impl<P: Platform> OpenVideo<P> {
     async fn key(&self, track: u16, segment: u32) -> Result<SegmentKey, ClientError> {
         let about = self.0.index.track(track).expect("its segment was looked up");
         match &self.0.right {
-            Right::Owner(keys) => Ok(keys.derive_segment_key(about.id, segment)),
+            Right::Owner(keys) | Right::Given(_, keys) => Ok(keys.derive_segment_key(about.id, segment)),
             Right::Granted(playback) => playback.segment_key(&self.0.index, track, segment).await,
         }
     }
@@ -317,6 +319,7 @@ impl<P: Platform> OpenVideo<P> {
     async fn sign(&self, objects: Vec<ObjectId>) -> Result<Vec<SignedDownload>, ClientError> {
         match &self.0.right {
             Right::Owner(_) => sign_own(&self.0.server, objects).await,
+            Right::Given(share, _) => sign_given(&self.0.server, *share, self.0.video, objects).await,
             Right::Granted(playback) => playback.sign(&objects).await,
         }
     }

@@ -79,6 +79,8 @@ verbs! {
     Export(online::Export),
     Verify(online::Verify),
     Share(online::Share),
+    Contact(online::Contact),
+    Received(online::Received),
     Publish(online::Publish),
     Shares(online::Shares),
     Policy(online::Policy),

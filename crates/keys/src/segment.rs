@@ -51,8 +51,13 @@ pub struct SegmentKeys {
 impl SegmentKeys {
     /// The segment keys of `video`.
     pub fn new(secret: &VideoSecret, video: VideoId) -> Self {
-        let grant = GrantShare::from_bytes(*secret.grant_share.expose());
-        Self { video, salt: ViewSalt::derive(&secret.view_share, video), grant }
+        Self::from_halves(&secret.view_share, &secret.grant_share, video)
+    }
+
+    /// The same, of a video that somebody gave.
+    pub fn from_halves(view: &ViewShare, grant: &GrantShare, video: VideoId) -> Self {
+        let grant = GrantShare::from_bytes(*grant.expose());
+        Self { video, salt: ViewSalt::derive(view, video), grant }
     }
 
     /// The key of segment `index` of `track`.

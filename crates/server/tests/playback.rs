@@ -116,7 +116,7 @@ async fn a_share_that_makes_no_sense_is_refused() {
     bad[3].sealed = Bytes::default();
     bad[4].videos.clear();
     bad[5].videos.push(good.videos[0].clone());
-    bad[6].videos[0].grant_share.0.pop();
+    bad[6].videos[0].grant_share.as_mut().unwrap().0.pop();
     bad[7].videos[0].view_share = Some(Bytes(VIEW.to_vec()));
     bad[8].videos[0].tracks[0].charged = false;
     bad[9].videos[0].tracks[1].track = picture();

@@ -4,7 +4,7 @@ CREATE TABLE shares (
     number     INTEGER PRIMARY KEY,
     id         BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
     account    BLOB NOT NULL REFERENCES accounts (id),
-    kind       TEXT NOT NULL CHECK (kind IN ('lent', 'link', 'audience', 'open')),
+    kind       TEXT NOT NULL CHECK (kind IN ('given', 'lent', 'link', 'audience', 'open')),
     recipient  BLOB REFERENCES accounts (id),
     token_hash BLOB CHECK (length(token_hash) = 32),
     sealed     BLOB NOT NULL,
@@ -16,9 +16,17 @@ CREATE TABLE shares (
     plays      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX shares_by_account ON shares (account, number);
+CREATE INDEX shares_by_recipient ON shares (recipient, number) WHERE recipient IS NOT NULL;
+
+-- By which public keys an account is known to others, as its own devices say.
+CREATE TABLE identities (
+    account BLOB PRIMARY KEY NOT NULL REFERENCES accounts (id),
+    x_wing  BLOB NOT NULL CHECK (length(x_wing) = 1216),
+    ed25519 BLOB NOT NULL CHECK (length(ed25519) = 32)
+) STRICT;
 
 -- The videos of a share, in order. The halves of their keys are sealed under the master key `key_id`; they are gone
--- once the share is revoked or the video deleted.
+-- once the share is revoked or the video deleted. Of a gift there are none: whom it is for has them.
 CREATE TABLE share_videos (
     share       INTEGER NOT NULL REFERENCES shares (number),
     position    INTEGER NOT NULL,

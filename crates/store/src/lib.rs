@@ -28,6 +28,7 @@ mod keyring;
 mod library;
 mod master_key;
 mod migrate;
+mod people;
 mod play;
 mod session;
 mod share;

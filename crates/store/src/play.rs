@@ -243,15 +243,7 @@ impl Store {
         self.read(move |db| {
             let standing = Standing::of(db, share, video)?;
             standing.must_be_live(now)?;
-            let mut statement = db.prepare_cached(
-                "SELECT length FROM objects WHERE id = ?1 AND account = ?2 AND video = ?3 AND committed = 1",
-            )?;
-            let find = |object: ObjectId| {
-                let key = (object.as_bytes(), standing.account.as_bytes(), video.as_bytes());
-                let length = statement.query_row(key, |row| row.get(0))?;
-                Ok(Reservation { object, length })
-            };
-            objects.into_iter().map(find).collect()
+            committed_objects(db, standing.account, video, objects)
         })
         .await
     }
@@ -392,7 +384,25 @@ fn place_of(db: &Connection, place: &Place) -> Result<i64, StoreError> {
     Ok(db.last_insert_rowid())
 }
 
-fn committed_index(
+/// These objects of a video, in the order asked. [`StoreError::NotFound`] if one is another video's, or not committed.
+pub(crate) fn committed_objects(
+    db: &Connection,
+    account: AccountId,
+    video: VideoId,
+    objects: Vec<ObjectId>,
+) -> Result<Vec<Reservation>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT length FROM objects WHERE id = ?1 AND account = ?2 AND video = ?3 AND committed = 1",
+    )?;
+    let find = |object: ObjectId| {
+        let key = (object.as_bytes(), account.as_bytes(), video.as_bytes());
+        let length = statement.query_row(key, |row| row.get(0))?;
+        Ok(Reservation { object, length })
+    };
+    objects.into_iter().map(find).collect()
+}
+
+pub(crate) fn committed_index(
     db: &Connection,
     account: AccountId,
     video: VideoId,

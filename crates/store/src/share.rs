@@ -8,6 +8,8 @@ use crate::{Store, StoreError, account::unknown_word};
 
 /// Shares of one account at most, revoked ones included.
 const MAX_SHARES: u64 = 20_000;
+/// Of these, for one person at most, without the revoked ones: they have to look through them.
+const MAX_FOR_ONE: u64 = 1_000;
 
 /// A share, about to be remembered.
 #[derive(Clone, Debug)]
@@ -16,7 +18,7 @@ pub struct NewShare {
     pub share: ShareId,
     /// Whom it is for.
     pub kind: ShareKind,
-    /// The account it is lent to.
+    /// The account it is given or lent to.
     pub recipient: Option<AccountId>,
     /// SHA-256 of a link's token.
     pub token_hash: Option<[u8; 32]>,
@@ -37,8 +39,8 @@ pub struct NewShare {
 pub struct NewSharedVideo {
     /// Which.
     pub video: VideoId,
-    /// Its grant share, sealed under the master key.
-    pub grant_share: Vec<u8>,
+    /// Its grant share, sealed under the master key; of a gift none.
+    pub grant_share: Option<Vec<u8>>,
     /// Its view share, sealed under the master key; of an open share only.
     pub view_share: Option<Vec<u8>>,
     /// What may be granted of it.
@@ -126,9 +128,18 @@ impl Store {
                 return Err(StoreError::WrongState("The account has as many shares as an account may have."));
             }
             if let Some(recipient) = &new.recipient {
-                let mut known = db.prepare_cached("SELECT 1 FROM accounts WHERE id = ?1")?;
+                let mut known = db.prepare_cached("SELECT 1 FROM accounts WHERE id = ?1 AND disabled = 0")?;
                 if !known.exists([recipient.as_bytes()])? {
                     return Err(StoreError::NotFound);
+                }
+                let for_them: u64 = db
+                    .prepare_cached(
+                        "SELECT count(*) FROM shares WHERE recipient = ?1 AND account = ?2 AND revoked_at IS NULL",
+                    )?
+                    .query_row((recipient.as_bytes(), account.as_bytes()), |row| row.get(0))?;
+                if for_them >= MAX_FOR_ONE {
+                    let message = "This person has as many shares of this account as one may have.";
+                    return Err(StoreError::WrongState(message));
                 }
             }
             db.prepare_cached(
@@ -164,7 +175,7 @@ impl Store {
                     number,
                     position,
                     shared.video.as_bytes(),
-                    &new.key_id,
+                    shared.grant_share.as_ref().map(|_| &new.key_id),
                     &shared.grant_share,
                     &shared.view_share,
                 ))?;
@@ -213,6 +224,9 @@ impl Store {
         policy: Policy,
     ) -> Result<ShareInfo, StoreError> {
         self.write(move |db| {
+            if info_of(db, account, share)?.kind == ShareKind::Given {
+                return Err(StoreError::WrongState("What was given has no terms that could change."));
+            }
             db.prepare_cached("UPDATE shares SET policy = ?3 WHERE account = ?1 AND id = ?2")?.execute((
                 account.as_bytes(),
                 share.as_bytes(),
@@ -338,11 +352,13 @@ pub(crate) struct Standing {
     /// The share's number.
     pub(crate) share: i64,
     pub(crate) account: AccountId,
+    pub(crate) kind: ShareKind,
+    pub(crate) recipient: Option<AccountId>,
     pub(crate) policy: Policy,
     pub(crate) viewers: u32,
     pub(crate) plays: u32,
     revoked: bool,
-    /// The owner, and whoever it is lent to, may use the server; the video is kept.
+    /// The owner, and whoever it is for, may use the server; the video is kept.
     there: bool,
 }
 
@@ -352,7 +368,8 @@ impl Standing {
             .prepare_cached(
                 "SELECT s.number, s.account, s.policy, s.revoked_at IS NOT NULL, s.viewers, s.plays,
                         a.disabled = 0 AND coalesce(r.disabled, 0) = 0 AND coalesce(v.state = 'kept', 0)
-                        AND (s.revoked_at IS NOT NULL OR sv.grant_share IS NOT NULL)
+                        AND (s.revoked_at IS NOT NULL OR sv.grant_share IS NOT NULL OR s.kind = 'given'),
+                        s.kind, s.recipient
                  FROM shares s
                  JOIN share_videos sv ON sv.share = s.number AND sv.video = ?2
                  JOIN accounts a ON a.id = s.account
@@ -369,6 +386,8 @@ impl Standing {
                     viewers: row.get(4)?,
                     plays: row.get(5)?,
                     there: row.get(6)?,
+                    kind: kind(row, 7)?,
+                    recipient: row.get::<_, Option<[u8; 16]>>(8)?.map(AccountId::from_bytes),
                 })
             })?)
     }
@@ -452,13 +471,14 @@ fn policy_text(policy: &Policy) -> String {
     serde_json::to_string(policy).expect("a policy is plain data")
 }
 
-fn policy(row: &Row<'_>, column: usize) -> rusqlite::Result<Policy> {
+pub(crate) fn policy(row: &Row<'_>, column: usize) -> rusqlite::Result<Policy> {
     serde_json::from_str(row.get_ref(column)?.as_str()?)
         .map_err(|fault| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, fault.into()))
 }
 
-fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<ShareKind> {
+pub(crate) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<ShareKind> {
     match row.get_ref(column)?.as_str()? {
+        "given" => Ok(ShareKind::Given),
         "lent" => Ok(ShareKind::Lent),
         "link" => Ok(ShareKind::Link),
         "audience" => Ok(ShareKind::Audience),
@@ -469,6 +489,7 @@ fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<ShareKind> {
 
 fn kind_text(kind: ShareKind) -> &'static str {
     match kind {
+        ShareKind::Given => "given",
         ShareKind::Lent => "lent",
         ShareKind::Link => "link",
         ShareKind::Audience => "audience",

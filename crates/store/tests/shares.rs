@@ -51,7 +51,7 @@ fn new_share(id: ShareId, key_id: &str, policy: Policy) -> NewShare {
         policy,
         videos: vec![NewSharedVideo {
             video: VIDEO,
-            grant_share: vec![9; 60],
+            grant_share: Some(vec![9; 60]),
             view_share: None,
             tracks: vec![SharedTrack { track: TRACK, charged: true, segments: 1_000_000, nominal_ms: 4000 }],
         }],

@@ -4,10 +4,10 @@ use std::{
 };
 
 use gloaming_api::library::EMPTY_HEAD;
-use gloaming_ids::{RecordId, ShareId, UnixMillis, VideoId};
+use gloaming_ids::{AccountId, RecordId, ShareId, UnixMillis, VideoId};
 
 use crate::records::{
-    Digest, Fault, Kept, LogRecord, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen, SettingsRecord,
+    ContactRecord, Digest, Fault, Kept, LogRecord, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen, SettingsRecord,
     ShareRecord, TrackSummary, VideoRecord,
 };
 
@@ -114,6 +114,7 @@ pub(crate) struct Snapshot {
     settings: Option<RecordId>,
     shares: HashMap<ShareId, RecordId>,
     logs: HashMap<VideoId, RecordId>,
+    contacts: HashMap<AccountId, RecordId>,
 }
 
 impl Default for Snapshot {
@@ -129,6 +130,7 @@ impl Default for Snapshot {
             settings: None,
             shares: HashMap::new(),
             logs: HashMap::new(),
+            contacts: HashMap::new(),
         }
     }
 }
@@ -186,6 +188,7 @@ impl Snapshot {
                 Some(Record::Position(record)) => index(&mut self.positions, record.known.video, id, there),
                 Some(Record::Share(record)) => index(&mut self.shares, record.known.share, id, there),
                 Some(Record::Log(record)) => index(&mut self.logs, record.known.video, id, there),
+                Some(Record::Contact(record)) => index(&mut self.contacts, record.known.account, id, there),
                 Some(Record::Settings(_)) => self.settings = there.then_some(id),
                 Some(Record::Playlist(_) | Record::Unknown | Record::Unreadable(_)) | None => {}
             }
@@ -266,6 +269,17 @@ impl Snapshot {
 
     pub(crate) fn logs(&self) -> impl Iterator<Item = &LogRecord> {
         self.logs.keys().filter_map(|video| Some(&self.log_kept(*video)?.known))
+    }
+
+    pub(crate) fn contact_kept(&self, account: AccountId) -> Option<&Kept<ContactRecord>> {
+        match self.record(self.contacts.get(&account))? {
+            Record::Contact(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn contacts(&self) -> impl Iterator<Item = &ContactRecord> {
+        self.contacts.keys().filter_map(|account| Some(&self.contact_kept(*account)?.known))
     }
 
     pub(crate) fn playlist_kept(&self, list: RecordId) -> Option<&Kept<PlaylistRecord>> {

@@ -121,7 +121,7 @@ impl<P: Platform> Viewing<P> {
         let wanted = video.unwrap_or(first);
         let (kind, policy) = (begun.started.kind, begun.started.policy.clone());
         let keys = Rc::new(keys);
-        let video = open_shared(&server, &keys, wanted, door(Some(wanted)), begun).await?;
+        let video = open_shared(&server, &keys, wanted, door(Some(wanted)), begun, seen_name(wanted)).await?;
         Ok(Self { server, link, keys, share, with_token, embedded, kind, policy, video })
     }
 
@@ -168,7 +168,7 @@ impl<P: Platform> Viewing<P> {
         let token = self.with_token.then(|| self.link.token());
         let door = Door { share, video: Some(video), token, embedded };
         let begun = begin(&self.server, &door).await?;
-        open_shared(&self.server, &self.keys, video, door, begun).await
+        open_shared(&self.server, &self.keys, video, door, begun, seen_name(video)).await
     }
 
     /// [`ClientError::NotForDownload`] where the owner does not want copies to be kept.
@@ -194,7 +194,24 @@ impl<P: Platform> OpenVideo<P> {
     }
 }
 
-fn find(keys: &SharedKeys, video: VideoId) -> Result<&SharedKey, ClientError> {
+/// Opens a video that was lent to this account; `keys` were sealed to it. Says too whether a copy may be kept.
+pub(crate) async fn open_lent<P: Platform>(
+    server: &Server<P>,
+    share: ShareId,
+    keys: &SharedKeys,
+    video: VideoId,
+    seen_as: String,
+) -> Result<(OpenVideo<P>, bool), ClientError> {
+    let door = Door { share, video: Some(video), token: None, embedded: false };
+    let begun = begin(server, &door).await?;
+    if begun.started.kind != ShareKind::Lent {
+        return Err(ClientError::nonsense("another kind of share than was received"));
+    }
+    let may_keep = begun.started.policy.download;
+    Ok((open_shared(server, keys, video, door, begun, seen_as).await?, may_keep))
+}
+
+pub(crate) fn find(keys: &SharedKeys, video: VideoId) -> Result<&SharedKey, ClientError> {
     let found = keys.videos.iter().find(|shared| shared.video == video);
     found.ok_or_else(|| ClientError::NotFound { what: "such video in this share".into() })
 }
@@ -206,13 +223,14 @@ async fn open_shared<P: Platform>(
     video: VideoId,
     door: Door,
     begun: Begun,
+    seen_as: String,
 ) -> Result<OpenVideo<P>, ClientError> {
     let shared = find(keys, video)?;
     let (version, index) = (begun.started.index_version, begun.started.index.clone());
     if begun.started.video_id != video {
         return Err(ClientError::nonsense("another video than asked for"));
     }
-    let seen = seen_version(server, video).await;
+    let seen = seen_version(server, &seen_as).await;
     if version < shared.index_version.max(seen) {
         return Err(ClientError::Rollback { what: "index of this video" });
     }
@@ -220,16 +238,27 @@ async fn open_shared<P: Platform>(
     let playback = Playback::new(server.clone(), door, salt, video, begun);
     let bytes = fetch_index(&*server.platform, async |objects| playback.sign(&objects).await, index).await?;
     let index = open_index(&bytes, &shared.view_share, video, version, &shared.verifier)?;
-    if version > seen {
-        save(&*server.platform, Shelf::Notes, &seen_name(video), &version.to_be_bytes()).await?;
-    }
+    remember_version(server, &seen_as, seen, version).await?;
     OpenVideo::new(server.clone(), Right::Granted(Box::new(playback)), version, index)
 }
 
 /// The newest version of a video's index that was shown on this device.
-async fn seen_version<P: Platform>(server: &Server<P>, video: VideoId) -> u64 {
-    let note = server.platform.load(Shelf::Notes, &seen_name(video)).await;
+pub(crate) async fn seen_version<P: Platform>(server: &Server<P>, seen_as: &str) -> u64 {
+    let note = server.platform.load(Shelf::Notes, seen_as).await;
     note.and_then(|note| note.try_into().ok()).map_or(0, u64::from_be_bytes)
+}
+
+/// Remembers a newer version than was seen.
+pub(crate) async fn remember_version<P: Platform>(
+    server: &Server<P>,
+    seen_as: &str,
+    seen: u64,
+    version: u64,
+) -> Result<(), ClientError> {
+    if version <= seen {
+        return Ok(());
+    }
+    save(&*server.platform, Shelf::Notes, seen_as, &version.to_be_bytes()).await
 }
 
 fn seen_name(video: VideoId) -> String {

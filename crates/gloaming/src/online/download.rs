@@ -9,7 +9,13 @@ use clap::Args;
 use gloaming_client::{OpenVideo, Replayed, open_video};
 use serde_json::json;
 
-use super::{block_on, machine::Machine, remote::Remote, size};
+use super::{
+    block_on,
+    machine::Machine,
+    received::{Found, find},
+    remote::Remote,
+    size,
+};
 use crate::{Run, failure::Failure, terminal::Terminal};
 
 /// Get a video back as an MP4 file
@@ -20,7 +26,7 @@ pub(crate) struct Download {
     #[command(flatten)]
     remote: Remote,
 
-    /// Id, the beginning of one, or exact title
+    /// Id, the beginning of one, or exact title, of your own video or of one that you received
     video: String,
 
     /// The file to write
@@ -39,8 +45,15 @@ impl Run for Download {
         }
         block_on(async {
             let session = self.remote.open().await?;
-            let id = session.library().find_video(&self.video)?;
-            save(&open_video(&session, id).await?, &self.mp4, terminal).await
+            let library = session.library();
+            match find(&library, &self.video).await? {
+                Found::Own(video) => save(&open_video(&session, video).await?, &self.mp4, terminal).await,
+                Found::Received(share, video) => {
+                    let received = library.open_received(share, video).await?;
+                    received.may_download()?;
+                    save(received.video(), &self.mp4, terminal).await
+                }
+            }
         })
     }
 }

@@ -5,6 +5,7 @@
 //! * [`play`]: a video on a loopback address, for any player.
 
 mod account;
+mod contact;
 mod doctor;
 mod download;
 mod export;
@@ -14,6 +15,7 @@ mod machine;
 mod period;
 mod play;
 mod playlist;
+mod received;
 mod remote;
 mod share;
 mod tls;
@@ -22,6 +24,7 @@ mod verify;
 mod view;
 
 pub(crate) use account::{Account, Lock, Unlock};
+pub(crate) use contact::Contact;
 pub(crate) use doctor::Doctor;
 pub(crate) use download::Download;
 pub(crate) use export::Export;
@@ -29,6 +32,7 @@ pub(crate) use grants::Grants;
 pub(crate) use library::{Delete, Ls, Rename, Restore, Show, Trash};
 pub(crate) use play::Play;
 pub(crate) use playlist::Playlist;
+pub(crate) use received::Received;
 pub(crate) use remote::Remote;
 pub(crate) use share::{Policy, Publish, Revoke, Share, Shares};
 pub(crate) use upload::Upload;
@@ -103,6 +107,12 @@ async fn interrupt() {
     }
 }
 
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Failure {
+        ClientError::from(error).into()
+    }
+}
+
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {
         let exit = match &error {
@@ -128,6 +138,8 @@ impl From<ClientError> for Failure {
             | ClientError::Fork { .. }
             | ClientError::Tampered { .. }
             | ClientError::Differs { .. }
+            | ClientError::ChangedKey { .. }
+            | ClientError::UnknownSender { .. }
             | ClientError::WeakStretching => Exit::Refused,
             ClientError::QuotaExceeded { .. } => Exit::Quota,
             ClientError::FileChanged => Exit::Changed,

@@ -15,6 +15,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -33,13 +34,20 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{block_on, machine::Machine, remote::Remote};
+use super::{
+    block_on,
+    machine::Machine,
+    received::{self, Found, find},
+    remote::Remote,
+};
 use crate::{
     Run,
     failure::{Exit, Failure},
     terminal::Terminal,
 };
 
+/// How often it is looked whether it may still be watched, and what is to be forgotten.
+const GLANCE: Duration = Duration::from_secs(3);
 /// What is read and sent at a time.
 const STEP: u64 = 1 << 20;
 
@@ -49,7 +57,7 @@ pub(crate) struct Play {
     #[command(flatten)]
     remote: Remote,
 
-    /// Id, the beginning of one, or exact title
+    /// Id, the beginning of one, or exact title, of your own video or of one that you received
     video: String,
 }
 
@@ -57,7 +65,13 @@ impl Run for Play {
     fn run(self, terminal: &Terminal) -> Result<(), Failure> {
         block_on(async {
             let session = self.remote.open().await?;
-            let id = session.library().find_video(&self.video)?;
+            let library = session.library();
+            let id = match find(&library, &self.video).await? {
+                Found::Own(video) => video,
+                Found::Received(share, video) => {
+                    return received::play(&library.open_received(share, video).await?, terminal).await;
+                }
+            };
             let loopback = Loopback::open(open_video(&session, id).await?).await?;
             terminal.print(&loopback.addresses(), |_| format!("{}\n", loopback.mp4()));
             terminal.note("Open this in any player; Ctrl-C ends it.");
@@ -116,6 +130,23 @@ impl Loopback {
                 let _ = connection.serve_connection(TokioIo::new(socket), answer).await;
             });
         }
+    }
+}
+
+/// Serves a video until it may not be watched any more.
+pub(super) async fn until_over(loopback: &Loopback, video: &OpenVideo<Machine>) -> Result<(), Failure> {
+    let over = async {
+        loop {
+            tokio::time::sleep(GLANCE).await;
+            video.tidy();
+            if let Some(error) = video.over() {
+                return Err::<(), Failure>(error.into());
+            }
+        }
+    };
+    tokio::select! {
+        ended = loopback.serve() => ended,
+        over = over => over,
     }
 }
 

@@ -1,10 +1,10 @@
 use std::{collections::HashMap, io::IsTerminal, io::Write, path::PathBuf};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use gloaming_api::share::{Policy as Allows, ShareKind};
 use gloaming_client::{
     Library, ShareRecord,
-    share::{Share as Made, ShareWish, Shared},
+    share::{PersonWish, Share as Made, ShareWish, Shared},
 };
 use gloaming_ids::VideoId;
 use serde_json::{Value, json};
@@ -132,12 +132,16 @@ impl LinkPassword {
     }
 }
 
-/// Let somebody watch by a link: one holder, whom you name by a label
+/// Let somebody watch: by a link, or one of your contacts
 ///
-/// The link's secret stands behind its #, where no server sees it. Every segment is granted by the server while they
-/// watch, and counted: `gloaming grants` shows it, `gloaming revoke` stops it.
+/// A link has one holder, whom you name by a label; its secret stands behind its #, where no server sees it. With a contact,
+/// keys are sealed to the person: given for good, or with --lend only lent. What is lent, by a link or to a person, is granted
+/// by the server segment by segment while they watch, and counted: `gloaming grants` shows it, `gloaming revoke` stops it.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("way").required(true).args(["link", "to"]))]
 #[command(after_help = "Examples:
+  gloaming share Harbour --to Ana
+  gloaming share --playlist \"Summer 2026\" --to Ana --lend --until 30d
   gloaming share Harbour --link --label \"Ana, cohort 3\" --until 7d
   gloaming share Harbour --link --plays 3 --link-password-file secret.txt
   gloaming share --playlist \"Summer 2026\" --link --download")]
@@ -149,15 +153,23 @@ pub(crate) struct Share {
     what: What,
 
     /// By a link
-    #[arg(long, required = true)]
+    #[arg(long)]
     link: bool,
 
-    /// Whom it is for: for your own list and log, and for --mark. The server is not told
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// With a contact: their name, as `gloaming contact ls` lists it
+    #[arg(long, value_name = "NAME")]
+    to: Option<String>,
+
+    /// Lend it: they can watch while the server grants it, until you revoke it. Without this it is given for good
+    #[arg(long, requires = "to")]
+    lend: bool,
+
+    /// Whom a link is for: for your own list and log, and for --mark. The server is not told
+    #[arg(long, value_name = "TEXT", default_value = "", conflicts_with = "to")]
     label: String,
 
-    /// Let the label move over the picture
-    #[arg(long, requires = "label")]
+    /// Let the label, or the contact's name, move over the picture
+    #[arg(long)]
     mark: bool,
 
     #[command(flatten)]
@@ -169,9 +181,26 @@ pub(crate) struct Share {
 
 impl Run for Share {
     fn run(self, terminal: &Terminal) -> Result<(), Failure> {
+        let unfit = |message: &str| Err(Failure::new(Exit::Usage, "bad_terms", message));
         let (policy, password) = (self.limits.policy()?, self.password.get()?);
+        if self.to.is_some() && password.is_some() {
+            return unfit("a person needs no password: it is sealed to their keys");
+        }
+        if self.to.is_some() && !self.lend && policy != Allows::default() {
+            return unfit("what is given for good has no limits; add --lend");
+        }
+        if self.mark && self.to.is_none() && self.label.trim().is_empty() {
+            return unfit("the mark over the picture is the label; add --label");
+        }
         block_on(async {
             let library = self.remote.open().await?.library();
+            if let Some(name) = &self.to {
+                let to = library.find_contact(name)?;
+                let what = self.what.find(&library)?;
+                let wish = PersonWish { what, to: &to, lend: self.lend, mark: self.mark, policy };
+                tell(terminal, &library, &library.share_with(&wish).await?);
+                return Ok(());
+            }
             let wish = ShareWish {
                 what: self.what.find(&library)?,
                 kind: ShareKind::Link,
@@ -350,16 +379,24 @@ impl Run for Revoke {
     fn run(self, terminal: &Terminal) -> Result<(), Failure> {
         block_on(async {
             let library = self.remote.open().await?.library();
-            let mut revoked = Vec::new();
+            let (mut revoked, mut given) = (Vec::new(), false);
             for name in &self.shares {
                 let share = library.find_share(name).await?;
-                revoked.push(share_json(&library.revoke(share.share).await?, &library));
+                let share = library.revoke(share.share).await?;
+                given |= kind(&share) == ShareKind::Given;
+                revoked.push(share_json(&share, &library));
             }
             terminal.print(&revoked, |_| String::new());
+            if given {
+                terminal.note(GIVEN);
+            }
             Ok(())
         })
     }
 }
+
+const GIVEN: &str = "The server gives out no more addresses for what was given. It does not take keys back: what they kept \
+    stays theirs, and so does whatever of the stored bytes they can still get. To be sure, delete the video and upload it anew.";
 
 /// A link's whole address.
 fn address(share: &Made, library: &Library<Machine>) -> Option<String> {
@@ -368,7 +405,10 @@ fn address(share: &Made, library: &Library<Machine>) -> Option<String> {
 
 fn tell(terminal: &Terminal, library: &Library<Machine>, share: &Made) {
     let data = share_json(share, library);
-    terminal.print(&data, |_| address(share, library).map(|link| link + "\n").unwrap_or_default());
+    terminal.print(&data, |_| match address(share, library) {
+        Some(link) => link + "\n",
+        None => format!("{}  {} to {}\n", share.share, kind_name(share), share.label()),
+    });
     if share.has_password() {
         terminal.note("Send the password another way than the link.");
     }
@@ -384,6 +424,7 @@ fn share_json(share: &Made, library: &Library<Machine>) -> Value {
         "share": share.share,
         "kind": kind(share),
         "label": share.label(),
+        "recipient": share.record.as_ref().and_then(|record| record.recipient).or(info.and_then(|i| i.recipient)),
         "link": address(share, library),
         "password": share.has_password(),
         "mark": share.record.as_ref().is_some_and(|record| record.mark),
@@ -408,6 +449,7 @@ fn kind(share: &Made) -> ShareKind {
 
 fn kind_name(share: &Made) -> &'static str {
     match kind(share) {
+        ShareKind::Given => "given",
         ShareKind::Lent => "lent",
         ShareKind::Link => "link",
         ShareKind::Audience => "audience",

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, time::Duration};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gloaming_client::{
@@ -13,7 +13,8 @@ use super::{
     block_on,
     download::save,
     machine::Machine,
-    play::Loopback,
+    play::{Loopback, until_over},
+    received,
     remote::{Remote, ask, first_line},
 };
 use crate::{
@@ -22,22 +23,20 @@ use crate::{
     terminal::Terminal,
 };
 
-/// How often it is looked whether it may still be watched, and what is to be forgotten.
-const GLANCE: Duration = Duration::from_secs(3);
-
 /// Watch what somebody shared with you, in any player on this machine, until interrupted
 ///
-/// No account is needed. Whoever shared it sees that it was watched, when, and from what network.
+/// For a link no account is needed. Whoever shared it sees that it was watched, when, and from what network.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gloaming view 'https://films.example/v/…#…'
   gloaming view 'https://films.example/v/…#…' --video 3
-  gloaming view 'https://films.example/v/…#…' --mp4 harbour.mp4")]
+  gloaming view 'https://films.example/v/…#…' --mp4 harbour.mp4
+  gloaming view Harbour")]
 pub(crate) struct View {
     #[command(flatten)]
     remote: Remote,
 
-    /// The whole link, with what stands behind its #
+    /// The whole link, with what stands behind its #; or the title or id of what was given or lent to your account
     link: String,
 
     /// Which video of a playlist: its number, id or title
@@ -74,13 +73,45 @@ impl View {
     }
 }
 
+/// Whether this is meant to be a link, and not a title or an id.
+fn is_link(text: &str) -> bool {
+    ["://", "/v/", "/embed/", "#"].iter().any(|part| text.contains(part))
+}
+
+fn must_be_free(out: &Path, force: bool) -> Result<(), Failure> {
+    if !force && out.exists() {
+        return Err(Failure::file(out, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    Ok(())
+}
+
+impl View {
+    /// Of what was shared with this account.
+    fn received(self, terminal: &Terminal) -> Result<(), Failure> {
+        block_on(async {
+            let library = self.remote.open().await?.library();
+            let (share, first) = library.find_received(&self.link).await?;
+            let mut received = library.open_received(share, first).await?;
+            if let Some(name) = &self.video {
+                received = library.open_received(share, find(received.titles(), name)?).await?;
+            }
+            let Some(out) = &self.mp4 else { return received::play(&received, terminal).await };
+            received.may_download()?;
+            save(received.video(), out, terminal).await
+        })
+    }
+}
+
 impl Run for View {
     fn run(self, terminal: &Terminal) -> Result<(), Failure> {
+        if let Some(out) = &self.mp4 {
+            must_be_free(out, self.force)?;
+        }
+        if !is_link(&self.link) {
+            return self.received(terminal);
+        }
         let link = ViewerLink::parse(&self.link)?;
         let password = if link.wants_password() { Some(self.password()?) } else { None };
-        if let Some(out) = self.mp4.as_ref().filter(|out| !self.force && out.exists()) {
-            return Err(Failure::file(out, &std::io::ErrorKind::AlreadyExists.into()));
-        }
         block_on(async {
             let client = self.remote.viewer(&self.link)?;
             let password = password.as_deref().map(String::as_str);
@@ -134,17 +165,5 @@ async fn watch(
     terminal.note(
         "Open this in any player; Ctrl-C ends it. Whoever shared it sees that it is watched, and can stop it.",
     );
-    let over = async {
-        loop {
-            tokio::time::sleep(GLANCE).await;
-            video.tidy();
-            if let Some(error) = video.over() {
-                return Err::<(), Failure>(error.into());
-            }
-        }
-    };
-    tokio::select! {
-        ended = loopback.serve() => ended,
-        over = over => over,
-    }
+    until_over(&loopback, video).await
 }

@@ -37,6 +37,13 @@ impl std::fmt::Debug for Fingerprint {
     }
 }
 
+/// All of it, in lower-case hexadecimal digits.
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// How much a person is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ShareMode {

@@ -5,6 +5,7 @@ pub(crate) mod invite;
 mod keyring;
 mod library;
 mod object;
+mod people;
 mod playback;
 pub(crate) mod recovery;
 mod registration;
@@ -72,6 +73,11 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(share::revoke))
         .routes(routes!(share::grants))
         .routes(routes!(share::plays))
+        .routes(routes!(people::set_identity))
+        .routes(routes!(people::person))
+        .routes(routes!(people::received))
+        .routes(routes!(people::open))
+        .routes(routes!(people::urls))
         .routes(routes!(playback::start))
         .routes(routes!(playback::refresh))
         .routes(routes!(playback::key))
@@ -146,6 +152,7 @@ mod tests {
             include_str!("../../../api/src/video.rs"),
             include_str!("../../../api/src/share.rs"),
             include_str!("../../../api/src/playback.rs"),
+            include_str!("../../../api/src/people.rs"),
         ];
         let mut routes = BTreeSet::from([("GET".into(), "/v1/openapi.json".into())]);
         for line in tables.iter().flat_map(|table| table.lines()).filter(|line| line.starts_with("//! | `")) {

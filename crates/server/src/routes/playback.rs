@@ -47,6 +47,10 @@ pub(super) async fn start(
     let now = app.now();
     app.limits.playback(client.network())?;
     let (terms, viewer) = admit(&app, &client, device, &start, now).await?;
+    if terms.kind == ShareKind::Given {
+        // There is nothing to grant: whom it is for has all keys.
+        return Err(ApiError::not_found());
+    }
     let video = match start.video_id {
         Some(video) if terms.videos.contains(&video) => video,
         Some(_) => return Err(ApiError::not_found()),
@@ -63,7 +67,7 @@ pub(super) async fn start(
     let hot = app.playbacks.hot(&app, terms.account, share, video).await?;
     let view_share = match terms.kind {
         ShareKind::Open => Some(view_share(&app, &terms, &purpose).await?),
-        ShareKind::Lent | ShareKind::Link | ShareKind::Audience => None,
+        ShareKind::Given | ShareKind::Lent | ShareKind::Link | ShareKind::Audience => None,
     };
     // Last, because it counts.
     let begin = PlayStart {

@@ -39,6 +39,9 @@ pub(super) async fn create(
     Json(request): Json<ShareRequest>,
 ) -> Result<axum::Json<ShareInfo>, ApiError> {
     check(&request)?;
+    if request.recipient == Some(device.account) {
+        return Err(ApiError::bad_request("What is your own need not be shared with you."));
+    }
     for _ in 0..3 {
         let new = seal(&app, device.account, &request).await?;
         match app.store.create_share(device.account, new, app.now()).await {
@@ -176,8 +179,12 @@ fn watched(app: &App, info: ShareInfo) -> ShareInfo {
 fn check(request: &ShareRequest) -> Result<(), ApiError> {
     let bad = |message: &'static str| Err(ApiError::bad_request(message));
     let link = matches!(request.kind, ShareKind::Link | ShareKind::Audience);
-    if request.recipient.is_some() != (request.kind == ShareKind::Lent) {
-        return bad("A loan, and nothing else, has an account that it is for.");
+    let given = request.kind == ShareKind::Given;
+    if request.recipient.is_some() != (given || request.kind == ShareKind::Lent) {
+        return bad("A gift or a loan, and nothing else, has an account that it is for.");
+    }
+    if given && request.policy != Policy::default() {
+        return bad("A gift has no terms.");
     }
     if request.token_hash.is_some() != link
         || request.token_hash.as_ref().is_some_and(|hash| hash.0.len() != 32)
@@ -196,15 +203,27 @@ fn check(request: &ShareRequest) -> Result<(), ApiError> {
         return bad("A share names each video once.");
     }
     for shared in &request.videos {
-        check_video(shared, open)?;
+        if given {
+            check_gift(shared)?;
+        } else {
+            check_video(shared, open)?;
+        }
     }
     check_policy(&request.policy)
 }
 
+/// The server is to have no part in a gift.
+fn check_gift(shared: &SharedVideo) -> Result<(), ApiError> {
+    if shared.grant_share.is_some() || shared.view_share.is_some() || !shared.tracks.is_empty() {
+        return Err(ApiError::bad_request("Of a gift the server gets no key, and it counts no track."));
+    }
+    Ok(())
+}
+
 fn check_video(shared: &SharedVideo, open: bool) -> Result<(), ApiError> {
     let bad = |message: &'static str| Err(ApiError::bad_request(message));
-    if shared.grant_share.0.len() != 32 || shared.view_share.as_ref().is_some_and(|share| share.0.len() != 32)
-    {
+    let wrong_length = |share: &Option<Bytes>| share.as_ref().is_some_and(|share| share.0.len() != 32);
+    if shared.grant_share.is_none() || wrong_length(&shared.grant_share) || wrong_length(&shared.view_share) {
         return bad("A grant share and a view share are 32 bytes.");
     }
     if shared.view_share.is_some() != open {
@@ -263,7 +282,10 @@ async fn seal(app: &App, account: AccountId, request: &ShareRequest) -> Result<N
         let bound = |role| Bound { role, account, video: shared.video, share: request.share };
         videos.push(NewSharedVideo {
             video: shared.video,
-            grant_share: seal_half(app, &key_id, &shared.grant_share, bound("grant")).await?,
+            grant_share: match &shared.grant_share {
+                Some(half) => Some(seal_half(app, &key_id, half, bound("grant")).await?),
+                None => None,
+            },
             view_share: match &shared.view_share {
                 Some(half) => Some(seal_half(app, &key_id, half, bound("view")).await?),
                 None => None,

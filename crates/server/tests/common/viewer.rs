@@ -52,7 +52,7 @@ pub(crate) fn request(kind: ShareKind, id: ShareId, video: VideoId, policy: Poli
         policy,
         videos: vec![SharedVideo {
             video,
-            grant_share: Bytes(GRANT.to_vec()),
+            grant_share: Some(Bytes(GRANT.to_vec())),
             view_share: (kind == ShareKind::Open).then(|| Bytes(VIEW.to_vec())),
             tracks: vec![track(picture(), true), track(sound(), false)],
         }],
