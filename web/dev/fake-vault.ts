@@ -1,7 +1,7 @@
 // A make-believe vault, to look at every screen and state without a server. Never bundled, never tested against.
 // Choose a scenario with ?scenario=… or, on a page that is open, with show("…", "/address") (see tests/states.ts).
 
-import type { Access, GrantLog, Id, LibraryQuery, Playable, Policy, Probe, Share, TrackReport, UploadState, Vault, VaultEvent, VideoRow } from "../src/core/vault";
+import type { Access, Contact, GrantLog, Id, LibraryQuery, Playable, Policy, Probe, Received, Share, TrackReport, UploadState, Vault, VaultEvent, VideoRow } from "../src/core/vault";
 
 export type Fake = { vault: Vault; onVault: (listener: (event: VaultEvent) => void) => () => void };
 
@@ -175,6 +175,8 @@ export function makeFake(scenario: string): Fake {
       madeShare("02", { label: "خالتي مريم", password: true, policy: limits({ from: NOW + DAY }) }),
       madeShare("03", { label: LONG, kind: "audience", plays: 212, policy: limits({ until: NOW - DAY }) }),
       madeShare("04", { label: "Jo", plays: 5, policy: limits({ maxPlays: 5 }) }),
+      madeShare("11", { label: "Ana", kind: "given", link: null, plays: 0, viewers: 0, watchedAt: null }),
+      madeShare("12", { label: "Ben", kind: "lent", link: null }),
       madeShare("05", { label: "The neighbours", revokedAt: NOW - 2 * DAY }),
       madeShare("06", { label: "", policy: null, link: null }),
       ...(scenario === "shared-open" ? [madeShare("07", { label: "Concert", kind: "open" })] : []),
@@ -187,6 +189,30 @@ export function makeFake(scenario: string): Fake {
       grants: 190 - i, furthestMs: 700_000 / (1 + (i % 5)), network: i % 2 ? "203.0.113.0/24" : "2001:db8:12::/48", agent: agents[i % 3]!, watching: i === 0, startupMs: 640 + i * 31, stalls: i % 6 === 5 ? 2 : 0,
     })),
   };
+
+  const print = "9f2ab31c04d5e6f7089a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60";
+  let contacts: Contact[] =
+    scenario === "people" || scenario === "received" ?
+      [
+        { account: "01930000-0000-7000-8000-0000000000a1", name: "Ana", fingerprint: print, verifiedAt: NOW - 40 * DAY },
+        { account: "01930000-0000-7000-8000-0000000000a2", name: "خالتي مريم", fingerprint: print, verifiedAt: NOW - 2 * DAY },
+        { account: "01930000-0000-7000-8000-0000000000a3", name: LONG.slice(0, 100), fingerprint: print, verifiedAt: NOW },
+      ]
+    : [];
+  const titles = (n: number, from: number) => rows.slice(from, from + n).map((row) => ({ video: row.id, title: row.title }));
+  const sent = (share: string, some: Partial<Received>): Received => ({
+    share, sender: "01930000-0000-7000-8000-0000000000a1", from: "Ana", kind: "given", policy: limits({}), createdAt: NOW - 3 * DAY, contents: { state: "open", name: "First steps in the garden", videos: titles(1, 0) }, ...some,
+  });
+  const received: Received[] =
+    scenario !== "received" ? [] :
+    [
+      sent("r1", {}),
+      sent("r2", { from: "خالتي مريم", kind: "lent", policy: limits({ until: NOW + 5 * DAY }), contents: { state: "open", name: LONG, videos: titles(4, 1) } }),
+      sent("r3", { kind: "lent", policy: limits({ until: NOW - DAY }), contents: { state: "open", name: "Snow", videos: titles(1, 5) } }),
+      sent("r4", { from: null, sender: "01930000-0000-7000-8000-0000000000ee", contents: { state: "quarantined", fingerprint: print } }),
+      sent("r5", { contents: { state: "refused", error: { code: "changed_key", message: "" } } }),
+      sent("r6", { contents: { state: "refused", error: { code: "tampered", message: "" } } }),
+    ];
 
   const vault: Vault = {
     access: () => (scenario === "starting" ? never() : later(access)),
@@ -265,6 +291,37 @@ export function makeFake(scenario: string): Fake {
     shares: () => later(shares),
     setPolicy: (id, policy) => { shares = shares.map((one) => (one.share === id ? { ...one, policy } : one)); return later(shares.find((one) => one.share === id)!); },
     revoke: (id) => { shares = shares.map((one) => (one.share === id ? { ...one, revokedAt: Date.now() } : one)); return later(shares.find((one) => one.share === id)!); },
+    contactLink: () => (scenario === "people-failed" ? fail("offline") : later({ link: `https://home.example/c/01930000-0000-7000-8000-0000000000a0#AZ8qsxwE1eb3CJobLD1OX2BxgpOktcbX6PkKGyw9Tl9gvQY`, fingerprint: print })),
+    contacts: () => (scenario === "people-failed" ? fail("tampered") : later(contacts)),
+    readContact: (link) => {
+      const account = link.split("/c/")[1]?.split("#")[0] ?? "";
+      if (!link.includes("#")) return fail("link_incomplete");
+      const known = contacts.find((one) => one.account === account);
+      return later({ account, fingerprint: print, own: account.endsWith("a0"), name: known?.name ?? null, changed: known !== undefined && link.endsWith("changed") });
+    },
+    addContact: async ({ link, name }) => {
+      if (scenario === "people-changed") return fail("changed_key");
+      const one = { account: link.split("/c/")[1]?.split("#")[0] ?? "", name: name ?? "Ana", fingerprint: print, verifiedAt: Date.now() };
+      contacts = [...contacts.filter((other) => other.account !== one.account), one];
+      return later(one);
+    },
+    removeContact: async (account) => { contacts = contacts.filter((one) => one.account !== account); },
+    shareWith: ({ to, lend, mark, policy }) => {
+      if (to.endsWith("a2")) return later(0, 60).then(() => fail("changed_key"));
+      const one = madeShare("10", { kind: lend ? "lent" : "given", label: contacts.find((each) => each.account === to)?.name ?? "", mark, policy, link: null, plays: 0, viewers: 0 });
+      shares = [one, ...shares];
+      return later(one, 60);
+    },
+    received: () => (scenario === "received-failed" ? fail("offline") : scenario === "received-loading" ? never() : later(received)),
+    openReceived: async (share, video) => {
+      const one = received.find((each) => each.share === share);
+      if (!one || one.contents.state !== "open") return fail("not_found");
+      if (share === "r3") return fail("share_expired");
+      const { name, videos } = one.contents;
+      const playable = { ...(await vault.open(video)), title: videos.find((each) => each.video === video)?.title ?? "", resumeAt: 0 };
+      return { kind: one.kind, from: one.from ?? "", name, mark: share === "r2" ? "Mara" : "", mayDownload: one.kind === "given", videos, playable };
+    },
+    downloadReceived: () => fail("offline"),
     grantLog: () => (scenario === "log-changed" ? fail("fork") : later(log)),
     open: (id) => {
       if (scenario === "video-failed") return fail("tampered");

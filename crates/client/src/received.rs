@@ -158,8 +158,10 @@ impl<P: Platform> Library<P> {
             ShareKind::Given => (self.open_given(share, shared, &seen).await?, true),
             _ => open_lent(&self.0.0.server, share, &keys, video, seen).await?,
         };
+        let from = self.contact(row.sender).map(|contact| contact.name).unwrap_or_default();
         Ok(ReceivedVideo {
             open,
+            from,
             kind: row.kind,
             name: keys.name.clone(),
             mark: keys.mark.clone(),
@@ -281,6 +283,7 @@ fn titles(keys: &SharedKeys) -> Vec<SharedTitle> {
 /// A video that somebody gave or lent, opened.
 pub struct ReceivedVideo<P: Platform> {
     open: OpenVideo<P>,
+    from: String,
     kind: ShareKind,
     name: String,
     mark: String,
@@ -292,6 +295,11 @@ impl<P: Platform> ReceivedVideo<P> {
     /// The video.
     pub fn video(&self) -> &OpenVideo<P> {
         &self.open
+    }
+
+    /// What whoever shared it is called here.
+    pub fn from(&self) -> &str {
+        &self.from
     }
 
     /// [`ShareKind::Given`] or [`ShareKind::Lent`].

@@ -325,6 +325,7 @@ pub(crate) enum Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ShareKind {
+    Given,
     Lent,
     Link,
     Audience,
@@ -361,6 +362,80 @@ pub(crate) struct Share {
     pub(crate) plays: u32,
     pub(crate) watching: u32,
     pub(crate) watched_at: Option<u64>,
+}
+
+/// One's own contact link, whole.
+#[derive(Serialize)]
+pub(crate) struct OwnContact {
+    pub(crate) link: String,
+    pub(crate) fingerprint: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Contact {
+    pub(crate) account: String,
+    pub(crate) name: String,
+    pub(crate) fingerprint: String,
+    pub(crate) verified_at: u64,
+}
+
+/// What a contact link says, before it is added.
+#[derive(Serialize)]
+pub(crate) struct ContactRead {
+    pub(crate) account: String,
+    pub(crate) fingerprint: String,
+    pub(crate) own: bool,
+    pub(crate) changed: bool,
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ContactAsk {
+    pub(crate) link: String,
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PersonAsk {
+    pub(crate) what: Shared,
+    pub(crate) to: String,
+    pub(crate) lend: bool,
+    pub(crate) mark: bool,
+    pub(crate) policy: Policy,
+}
+
+/// What somebody gave or lent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Received {
+    pub(crate) share: String,
+    pub(crate) sender: String,
+    pub(crate) from: Option<String>,
+    pub(crate) kind: ShareKind,
+    pub(crate) policy: Policy,
+    pub(crate) created_at: u64,
+    pub(crate) contents: Contents,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub(crate) enum Contents {
+    Open { name: String, videos: Vec<SharedTitle> },
+    Quarantined { fingerprint: Option<String> },
+    Refused { error: VaultError },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReceivedShowing {
+    pub(crate) kind: ShareKind,
+    pub(crate) from: String,
+    pub(crate) name: String,
+    pub(crate) mark: String,
+    pub(crate) may_download: bool,
+    pub(crate) videos: Vec<SharedTitle>,
+    pub(crate) playable: Playable,
 }
 
 /// Who watched a video, by its log, which was checked.

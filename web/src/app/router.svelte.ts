@@ -6,6 +6,11 @@ export type Place =
   | { at: "library"; within: "all" | "trash" | "continue" }
   | { at: "playlist"; id: Id }
   | { at: "video"; id: Id; playlist: Id | null }
+  | { at: "received" }
+  | { at: "received-video"; share: Id; video: Id }
+  | { at: "people" }
+  /** A contact link: what it says stands behind the #. */
+  | { at: "contact"; account: Id }
   | { at: "uploads" }
   | { at: "settings" }
   | { at: "setup" }
@@ -15,9 +20,11 @@ export type Place =
 
 export function placeOf(path: string, search = ""): Place {
   const [first, second, ...rest] = path.split("/").filter(Boolean);
+  if (first === "received" && second && rest.length === 1 && rest[0]) return { at: "received-video", share: second, video: rest[0] };
   if (rest.length > 0) return { at: "lost" };
   if (first === "playlist" && second) return { at: "playlist", id: second };
   if (first === "video" && second) return { at: "video", id: second, playlist: new URLSearchParams(search).get("in") };
+  if (first === "c" && second) return { at: "contact", account: second };
   if (second !== undefined) return { at: "lost" };
   switch (first) {
     case undefined:
@@ -25,6 +32,8 @@ export function placeOf(path: string, search = ""): Place {
     case "trash":
     case "continue":
       return { at: "library", within: first };
+    case "received":
+    case "people":
     case "uploads":
     case "settings":
     case "setup":

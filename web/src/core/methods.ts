@@ -11,19 +11,24 @@ const METHODS = [
   "probe", "takeFromFolders", "upload", "uploads", "pauseUpload", "resumeUpload", "retryUpload", "cancelUpload", "dismissUpload", "keptHandle",
   "giveFile", "checkStored",
   "share", "shares", "setPolicy", "revoke", "grantLog",
+  "contactLink", "contacts", "readContact", "addContact", "removeContact", "shareWith", "received", "openReceived",
   "open", "part", "savePosition", "close",
 ] as const satisfies readonly (keyof Vault)[];
 
 /** Calls that the page's end puts together out of others. */
-type Composed = "download";
+type Composed = "download" | "downloadReceived";
 
 export type Method = (typeof METHODS)[number];
+
+/** A download that can be served. */
+export type Begun = { download: number; name: string; size: number | null };
 
 /** What the worker answers besides: halves of what the page's end composes. */
 export interface Backstage {
   /** A picture for an upload, or none can be made; the commit waits a little for it. */
   offerPoster(upload: string, image: Blob | null): Promise<void>;
-  startDownload(video: string): Promise<{ download: number; name: string; size: number | null }>;
+  startDownload(video: string): Promise<Begun>;
+  startReceivedDownload(share: string, video: string): Promise<Begun>;
   /** Answers "pull" on the port with a chunk each, until the end. Kept when it is over. */
   serveDownload(download: number, port: MessagePort): Promise<void>;
   /** Another worker of this origin locked, unlocked or signed out: looks again at what is kept. */
@@ -33,7 +38,7 @@ export interface Backstage {
 export type Core = Pick<Vault, Method> & Backstage;
 
 export const VAULT_METHODS: readonly Method[] = METHODS;
-export const BACKSTAGE: readonly (keyof Backstage)[] = ["offerPoster", "startDownload", "serveDownload", "heard"];
+export const BACKSTAGE: readonly (keyof Backstage)[] = ["offerPoster", "startDownload", "startReceivedDownload", "serveDownload", "heard"];
 
 /**
  * Calls that stretch a password. Argon2id takes 128 MiB, and WASM's memory never shrinks: they run in a worker of their

@@ -3,7 +3,7 @@
 import "./trusted";
 import { offerDownload } from "./downloads";
 import { m } from "../messages";
-import { AT_THE_DOOR, BACKSTAGE, VAULT_METHODS, type Core } from "./methods";
+import { AT_THE_DOOR, BACKSTAGE, VAULT_METHODS, type Begun, type Core } from "./methods";
 import { posterOf } from "./poster";
 import { Caller } from "./rpc";
 import { missing } from "./support";
@@ -84,6 +84,12 @@ async function makePoster(upload: string, file: File): Promise<void> {
   await core.offerPoster(upload, image);
 }
 
+async function offered({ download, name, size }: Begun): Promise<{ url: string; name: string }> {
+  const { port1, port2 } = new MessageChannel();
+  const over = core.serveDownload(download, port1);
+  return { url: await offerDownload({ name, size, port: port2 }, over), name };
+}
+
 export const vault: Vault = {
   ...core,
   access: async () => (await unsupported()) ?? core.access(),
@@ -115,10 +121,11 @@ export const vault: Vault = {
     await core.giveFile(id, file);
     posters = posters.then(() => makePoster(id, file)).catch(() => undefined);
   },
-  async download(video) {
-    const { download, name, size } = await core.startDownload(video);
-    const { port1, port2 } = new MessageChannel();
-    const over = core.serveDownload(download, port1);
-    return { url: await offerDownload({ name, size, port: port2 }, over), name };
+  async openReceived(share, video) {
+    const showing = await core.openReceived(share, video);
+    playsHere(showing.playable.details);
+    return showing;
   },
+  download: async (video) => offered(await core.startDownload(video)),
+  downloadReceived: async (share, video) => offered(await core.startReceivedDownload(share, video)),
 };

@@ -141,8 +141,8 @@ export type Playable = {
 
 export type Part = { bytes: ArrayBuffer; contentType: string; fetchMs: number };
 
-/** Whom a share is for. `lent` to a person; a link for one holder; a link for many; open to whoever knows the address. */
-export type ShareKind = "lent" | "link" | "audience" | "open";
+/** Whom a share is for. `given` or `lent` to a person; a link for one holder; a link for many; open to whoever knows the address. */
+export type ShareKind = "given" | "lent" | "link" | "audience" | "open";
 
 /** What a share allows. Null is unlimited; times in milliseconds. */
 export type Policy = {
@@ -158,13 +158,64 @@ export type Policy = {
 
 export type ShareAsk = {
   what: { kind: "video" | "playlist"; id: Id };
-  kind: Exclude<ShareKind, "lent">;
+  kind: Exclude<ShareKind, "given" | "lent">;
   /** Whom it is for, in the owner's words; the server never learns it. */
   label: string;
   /** Whether the label moves over the picture. */
   mark: boolean;
   password: string | null;
   policy: Policy;
+};
+
+/** Somebody whose contact link was added, by a name that only this account knows. */
+export type Contact = { account: Id; name: string; fingerprint: string; verifiedAt: number };
+
+/** What a contact link says, before anybody is asked. */
+export type ContactRead = {
+  account: Id;
+  fingerprint: string;
+  /** It is this account's own. */
+  own: boolean;
+  /** What they are called here, if they are a contact already… */
+  name: string | null;
+  /** …and whether they were known by other keys. */
+  changed: boolean;
+};
+
+export type PersonAsk = {
+  what: ShareAsk["what"];
+  to: Id;
+  /** Lent, while the server grants it; or else given for good, without limits. */
+  lend: boolean;
+  /** Whether their name moves over the picture. */
+  mark: boolean;
+  policy: Policy;
+};
+
+/** What somebody gave or lent to this account. */
+export type Received = {
+  share: Id;
+  sender: Id;
+  /** What they are called here, if they are a contact. */
+  from: string | null;
+  kind: "given" | "lent";
+  policy: Policy;
+  createdAt: number;
+  contents:
+    | { state: "open"; name: string; videos: { video: Id; title: string }[] }
+    /** From nobody who is a contact: not opened. The fingerprint is what the server says is theirs. */
+    | { state: "quarantined"; fingerprint: string | null }
+    | { state: "refused"; error: VaultError };
+};
+
+export type ReceivedShowing = {
+  kind: "given" | "lent";
+  from: string;
+  name: string;
+  mark: string;
+  mayDownload: boolean;
+  videos: { video: Id; title: string }[];
+  playable: Playable;
 };
 
 export type Share = {
@@ -282,6 +333,20 @@ export interface Vault {
   setPolicy(share: Id, policy: Policy): Promise<Share>;
   revoke(share: Id): Promise<Share>;
   grantLog(video: Id): Promise<GrantLog>;
+
+  /** The account's own contact link, whole. */
+  contactLink(): Promise<{ link: string; fingerprint: string }>;
+  contacts(): Promise<Contact[]>;
+  readContact(link: string): Promise<ContactRead>;
+  /** Who is a contact already is verified anew, and keeps their name where none is given. */
+  addContact(ask: { link: string; name: string | null }): Promise<Contact>;
+  removeContact(account: Id): Promise<void>;
+  shareWith(ask: PersonAsk): Promise<Share>;
+  /** What others gave or lent, the newest first. */
+  received(): Promise<Received[]>;
+  openReceived(share: Id, video: Id): Promise<ReceivedShowing>;
+  /** As {@link download}, where whoever shared it allows that. */
+  downloadReceived(share: Id, video: Id): Promise<{ url: string; name: string }>;
 
   open(video: Id): Promise<Playable>;
   /** One virtual file of an open video. A signal gives up: the answer is then an error with code "aborted". */

@@ -308,6 +308,7 @@ impl WebVault {
         wasm_bindgen_futures::spawn_local(async move {
             loop {
                 sleep(GLANCE).await;
+                vault.0.theatre.tidy();
                 let open = vault.is_open();
                 if open && vault.is_busy() {
                     vault.touch().await;

@@ -2,12 +2,14 @@
 //!
 //! * [`access`]: who is signed in, locking and unlocking, the account.
 //! * [`library`]: the videos' records, playlists, settings.
+//! * [`people`]: contacts, and what they gave or lent.
 //! * [`shares`]: letting others watch, and the log of it.
 //! * [`uploads`]: the queue of uploads.
 //! * [`watch`]: open videos, posters, downloads.
 
 mod access;
 mod library;
+mod people;
 mod shares;
 mod uploads;
 mod watch;

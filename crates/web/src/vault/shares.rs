@@ -110,7 +110,7 @@ async fn watched(
     Ok(wire::GrantLog { grants: log.count(), cleared: log.cleared(), playbacks })
 }
 
-fn shown(share: &Share) -> wire::Share {
+pub(super) fn shown(share: &Share) -> wire::Share {
     let (info, record) = (share.info.as_ref(), share.record.as_ref());
     let kind = record.map(|record| record.kind).or(info.map(|info| info.kind));
     let made = info.map(|info| info.created_at).or(record.map(|record| record.created_at));
@@ -166,6 +166,7 @@ impl From<Policy> for api::Policy {
 impl From<api::ShareKind> for ShareKind {
     fn from(kind: api::ShareKind) -> Self {
         match kind {
+            api::ShareKind::Given => Self::Given,
             api::ShareKind::Lent => Self::Lent,
             api::ShareKind::Link => Self::Link,
             api::ShareKind::Audience => Self::Audience,
@@ -177,6 +178,7 @@ impl From<api::ShareKind> for ShareKind {
 impl From<ShareKind> for api::ShareKind {
     fn from(kind: ShareKind) -> Self {
         match kind {
+            ShareKind::Given => Self::Given,
             ShareKind::Lent => Self::Lent,
             ShareKind::Link => Self::Link,
             ShareKind::Audience => Self::Audience,

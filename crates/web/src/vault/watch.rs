@@ -34,6 +34,20 @@ impl Theatre {
         self.videos.take();
         self.downloads.end_all();
     }
+
+    /// A video that is not of this library.
+    pub(super) fn show(&self, open: OpenVideo<Browser>) {
+        self.videos.borrow_mut().insert(open.video(), open);
+    }
+
+    pub(super) fn downloads(&self) -> &Downloads {
+        &self.downloads
+    }
+
+    /// Forgets what somebody else's videos are to be remembered of no longer.
+    pub(super) fn tidy(&self) {
+        self.videos.borrow().values().for_each(OpenVideo::tidy);
+    }
 }
 
 #[wasm_bindgen]
