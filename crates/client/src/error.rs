@@ -344,13 +344,9 @@ fn not_admitted(code: ErrorCode) -> &'static str {
             "the link or its password is wrong; check that the whole link was copied, and the password"
         }
         ErrorCode::ShareRevoked => "this is no longer shared; ask whoever shared it",
-        ErrorCode::ShareExpired => {
-            "the time to watch this is over; ask whoever shared it for more"
-        }
+        ErrorCode::ShareExpired => "the time to watch this is over; ask whoever shared it for more",
         ErrorCode::ShareNotYet => "this cannot be watched yet; try again later",
-        ErrorCode::ShareUsedUp => {
-            "this was watched as often as it may be; ask whoever shared it for more"
-        }
+        ErrorCode::ShareUsedUp => "this was watched as often as it may be; ask whoever shared it for more",
         _ => "as many people as may are watching this now; try again when one of them has stopped",
     }
 }

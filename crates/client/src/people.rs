@@ -126,8 +126,7 @@ impl<P: Platform> Library<P> {
         let Some(name) = name.or_else(|| known.map(|contact| contact.name)) else {
             return wrong("a contact needs a name; it is for you alone");
         };
-        let same_name =
-            |other: &Contact| other.account != link.account && fold(&other.name) == fold(&name);
+        let same_name = |other: &Contact| other.account != link.account && fold(&other.name) == fold(&name);
         if self.contacts().iter().any(same_name) {
             return wrong("you call somebody else so; choose another name");
         }

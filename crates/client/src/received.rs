@@ -134,7 +134,9 @@ impl<P: Platform> Library<P> {
         let videos: HashSet<VideoId> = found.iter().map(|(.., video)| *video).collect();
         match videos.len() {
             0 => Err(ClientError::NotFound {
-                what: format!("video {name:?} here, your own or received; see `gloaming ls`, `gloaming received`"),
+                what: format!(
+                    "video {name:?} here, your own or received; see `gloaming ls`, `gloaming received`"
+                ),
             }),
             1 => {
                 let given = found.iter().find(|(kind, ..)| *kind == ShareKind::Given);
@@ -267,8 +269,9 @@ impl<P: Platform> Library<P> {
         }
         let grant = shared.grant_share.as_ref().expect("a gift was checked to be whole");
         let keys = SegmentKeys::from_halves(&shared.view_share, grant, video);
+        let platform = &*server.platform;
         let sign = async |objects| sign_given(server, share, video, objects).await;
-        let bytes = fetch_index(&*server.platform, sign, opened.index).await?;
+        let bytes = fetch_index(platform, sign, opened.index).await?;
         let index = open_index(&bytes, &shared.view_share, video, version, &shared.verifier)?;
         remember_version(server, seen_as, seen, version).await?;
         OpenVideo::new(server.clone(), Right::Given(share, keys), version, index)

@@ -117,7 +117,10 @@ fn ended(mut running: Running) -> (i32, String) {
 fn what_was_given_is_played_and_saved_and_nobody_counts_it() {
     let (home, file) = friends();
     let made = home.ok("laptop", &["share", "Harbour", "--to", "Ida"]);
-    assert_eq!((&made["kind"], &made["label"], &made["link"]), (&json!("given"), &json!("Ida"), &Value::Null));
+    assert_eq!(
+        (&made["kind"], &made["label"], &made["link"]),
+        (&json!("given"), &json!("Ida"), &Value::Null)
+    );
     assert_eq!(made["recipient"], json!(account(&home, "ida")));
 
     let row = &received(&home, "ida")[0];

@@ -44,8 +44,8 @@ pub use phrase::{PhraseError, RecoveryKey, RecoveryPhrase};
 pub use record::{MetadataKey, RecordIdKey, derive_record_id, open_record, record_generation, seal_record};
 pub use segment::{SegmentKey, SegmentKeys, ViewSalt};
 pub use share::{
-    ContactLink, Fingerprint, LinkError, LinkKeys, LinkSecret, LinkToken, PersonError, PersonShare, PublicIdentity,
-    ShareMode, SharedKey, SharedKeys, open_for, seal_for,
+    ContactLink, Fingerprint, LinkError, LinkKeys, LinkSecret, LinkToken, PersonError, PersonShare,
+    PublicIdentity, ShareMode, SharedKey, SharedKeys, open_for, seal_for,
 };
 pub use signature::{VideoSigner, VideoVerifier};
 pub use video::{ContentKey, SignSeed, VideoSecret, ViewShare};

@@ -127,7 +127,10 @@ async fn a_gift_is_for_one_account_and_ends_with_its_revocation() {
     let late = home.request(Method::GET, &signed.downloads[1].url).send().await.unwrap();
     assert_eq!(late.status(), 403, "an address that was given out before is good for five minutes at most");
     let shares: ShareList = read(owner.get("/v1/shares").await).await;
-    assert_eq!((shares.shares[0].kind, shares.shares[0].recipient), (ShareKind::Given, Some(friend.opened.account)));
+    assert_eq!(
+        (shares.shares[0].kind, shares.shares[0].recipient),
+        (ShareKind::Given, Some(friend.opened.account))
+    );
 }
 
 #[tokio::test]
@@ -176,7 +179,8 @@ async fn a_gift_that_makes_no_sense_is_refused() {
     bad[3].policy.max_plays = Some(3);
     bad[4].videos[0].grant_share = Some(Bytes(GRANT.to_vec()));
     bad[5].videos[0].view_share = Some(Bytes(VIEW.to_vec()));
-    bad[6].videos[0].tracks = request(ShareKind::Lent, share(1), film, Policy::default()).videos[0].tracks.clone();
+    bad[6].videos[0].tracks =
+        request(ShareKind::Lent, share(1), film, Policy::default()).videos[0].tracks.clone();
     bad[7].sealed = Bytes::default();
     for (n, bad) in bad.iter().enumerate() {
         assert_eq!(refusal(owner.post("/v1/shares", bad).await).await, (400, "bad_request".into()), "{n}");
@@ -210,7 +214,8 @@ async fn the_list_of_what_was_received_comes_in_pages_and_one_sender_cannot_fill
     assert_eq!(rest.received[7].share, share(1));
     let two: ReceivedList = read(friend.get("/v1/received?limit=2").await).await;
     assert_eq!((two.received.len(), two.more), (2, true));
-    let of_another: ReceivedList = read(friend.get(&format!("/v1/received?before={}", share(41))).await).await;
+    let of_another: ReceivedList =
+        read(friend.get(&format!("/v1/received?before={}", share(41))).await).await;
     assert!(of_another.received.is_empty(), "a place in somebody else's list is none in this one");
 
     let db = rusqlite::Connection::open(dir.path().join("data/gloaming.db")).unwrap();

@@ -7,8 +7,8 @@ use gloaming_api::library::EMPTY_HEAD;
 use gloaming_ids::{AccountId, RecordId, ShareId, UnixMillis, VideoId};
 
 use crate::records::{
-    ContactRecord, Digest, Fault, Kept, LogRecord, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen, SettingsRecord,
-    ShareRecord, TrackSummary, VideoRecord,
+    ContactRecord, Digest, Fault, Kept, LogRecord, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen,
+    SettingsRecord, ShareRecord, TrackSummary, VideoRecord,
 };
 
 /// Heads that are remembered, so that what other writers had seen can be checked.

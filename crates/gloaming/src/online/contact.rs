@@ -120,9 +120,6 @@ mod tests {
     #[test]
     fn a_fingerprint_is_read_out_in_groups() {
         let text = spelled(&Fingerprint(std::array::from_fn(|n| n as u8)));
-        assert_eq!(
-            text,
-            "0001 0203 0405 0607 0809 0a0b 0c0d 0e0f 1011 1213 1415 1617 1819 1a1b 1c1d 1e1f"
-        );
+        assert_eq!(text, "0001 0203 0405 0607 0809 0a0b 0c0d 0e0f 1011 1213 1415 1617 1819 1a1b 1c1d 1e1f");
     }
 }

@@ -94,7 +94,7 @@ fn kind(row: &Row) -> &'static str {
 }
 
 fn row_json(row: &Row) -> Value {
-    let (name, videos, fingerprint) = match &row.contents {
+    let (name, videos, fingerprint): (Option<&String>, Vec<Value>, Option<String>) = match &row.contents {
         Contents::Open { name, videos } => {
             let videos = videos.iter().map(|one| json!({ "video": one.video, "title": one.title }));
             (Some(name), videos.collect(), None)

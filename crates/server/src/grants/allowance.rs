@@ -50,7 +50,7 @@ impl Claim {
     pub(crate) fn new(session: &Session, asked: &Asked, pace: Pace, cost_ms: u64) -> Self {
         let network = asked.client.network();
         let whose = match session.kind {
-            ShareKind::Lent => [Some(Whose::Account), None],
+            ShareKind::Given | ShareKind::Lent => [Some(Whose::Account), None],
             ShareKind::Link => [Some(Whose::Household(network)), None],
             ShareKind::Audience | ShareKind::Open => {
                 [Some(Whose::Browser(session.browser)), Some(Whose::Room(network))]

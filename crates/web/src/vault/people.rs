@@ -1,8 +1,7 @@
 //! People: contacts, sharing with them, and what they gave or lent.
 
 use gloaming_client::{
-    ClientError, Download,
-    people,
+    ClientError, Download, people,
     received::{Contents, Received, ReceivedVideo},
     share::{PersonWish, Shared},
 };
@@ -148,9 +147,9 @@ fn row(received: Received) -> wire::Received {
         Contents::Open { name, videos } => {
             wire::Contents::Open { name, videos: videos.iter().map(title).collect() }
         }
-        Contents::Quarantined { fingerprint } => {
-            wire::Contents::Quarantined { fingerprint: fingerprint.map(|fingerprint| fingerprint.to_string()) }
-        }
+        Contents::Quarantined { fingerprint } => wire::Contents::Quarantined {
+            fingerprint: fingerprint.map(|fingerprint| fingerprint.to_string()),
+        },
         Contents::Refused(error) => wire::Contents::Refused { error: vault_error(&error) },
     };
     wire::Received {
