@@ -111,7 +111,7 @@ async fn a_gift_is_for_one_account_and_ends_with_its_revocation() {
     // Nothing beside it: no other video, none of another's objects, not too many at once, and no grants.
     assert_eq!(refusal(open(&friend, share(1), other.video).await).await.0, 404);
     assert_eq!(refusal(urls(&friend, share(1), film, &others).await).await.0, 404);
-    assert_eq!(refusal(urls(&friend, share(1), film, &vec![objects[0]; 65]).await).await.0, 400);
+    assert_eq!(refusal(urls(&friend, share(1), film, &[objects[0]; 65]).await).await.0, 400);
     assert_eq!(refusal(urls(&friend, share(1), film, &[]).await).await.0, 400);
     let session = Begin { token: None, bearer: Some(&friend.token), ..by_link(share(1)) };
     assert_eq!(refusal(home.try_begin(session).await.1).await, (404, "not_found".into()));
@@ -123,7 +123,7 @@ async fn a_gift_is_for_one_account_and_ends_with_its_revocation() {
     assert!(received(&friend).await.received.is_empty());
     assert_eq!(refusal(open(&friend, share(1), film).await).await, (403, "share_revoked".into()));
     assert_eq!(refusal(urls(&friend, share(1), film, &objects).await).await, (403, "share_revoked".into()));
-    home.later(std::time::Duration::from_secs(5 * 60));
+    home.later(std::time::Duration::from_secs(5 * 60 + 1));
     let late = home.request(Method::GET, &signed.downloads[1].url).send().await.unwrap();
     assert_eq!(late.status(), 403, "an address that was given out before is good for five minutes at most");
     let shares: ShareList = read(owner.get("/v1/shares").await).await;
