@@ -125,7 +125,10 @@ impl WebVault {
 impl WebVault {
     async fn opened_received(&self, share: &str, video: &str) -> Answer<ReceivedVideo<Browser>> {
         let (share, video): (ShareId, VideoId) = (id(share)?, id(video)?);
-        self.change(async |library| library.open_received(share, video).await).await
+        let opened = self.library()?.open_received(share, video).await;
+        // What is wrong with somebody else's video is said where it stands; it says nothing of the library.
+        let wrong = |error: ClientError| if error.is_alarm() { thrown(error) } else { self.complain(error) };
+        opened.map_err(wrong)
     }
 }
 
