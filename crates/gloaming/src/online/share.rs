@@ -161,7 +161,8 @@ pub(crate) struct Share {
     to: Option<String>,
 
     /// Lend it: they can watch while the server grants it, until you revoke it. Without this it is given for good
-    #[arg(long, requires = "to")]
+    // clap does not ask for `to` where `link` rules it out.
+    #[arg(long, requires = "to", conflicts_with = "link")]
     lend: bool,
 
     /// Whom a link is for: for your own list and log, and for --mark. The server is not told
