@@ -35,7 +35,8 @@ const KEPT: u64 = 24 << 20;
 const RUN: u64 = 16 << 20;
 /// An index longer than this is none.
 pub(crate) const MAX_INDEX: u64 = 64 << 20;
-/// Opened segments of somebody else's video are kept for so long after they were last asked for.
+/// Opened segments of somebody else's video are kept for so long. However often they are asked for: whoever plays the same
+/// minute over and over must notice that it was stopped.
 const KEPT_FOR: Duration = Duration::from_secs(16);
 
 /// A video whose index was checked. Clones share addresses and opened segments.
@@ -51,11 +52,11 @@ pub(crate) enum Right<P: Platform> {
     Granted(Box<Playback<P>>),
 }
 
-/// A segment that was opened, and when it was last asked for.
+/// A segment that was opened, and when.
 struct Opened<B> {
     name: (u16, u32),
     bytes: B,
-    asked: Duration,
+    at: Duration,
 }
 
 struct Inner<P: Platform> {
@@ -229,7 +230,7 @@ impl<P: Platform> OpenVideo<P> {
         }
     }
 
-    /// Forgets what a viewer has no more need of: opened segments and grants that nobody asked for in a while, and all of
+    /// Forgets what a viewer has no more need of: opened segments and grants that are older than a quarter of a minute, and all of
     /// them where the owner no longer lets them watch. To be called every few seconds while nothing else is.
     pub fn tidy(&self) {
         let Some(playback) = self.playback() else { return };
@@ -240,7 +241,7 @@ impl<P: Platform> OpenVideo<P> {
             self.0.addresses.borrow_mut().clear();
         }
         let now = self.0.server.platform.elapsed();
-        kept.retain(|opened| now.saturating_sub(opened.asked) < KEPT_FOR);
+        kept.retain(|opened| now.saturating_sub(opened.at) < KEPT_FOR);
     }
 
     /// One virtual file of the video, and its media type. `base` is what a DASH manifest's URIs begin with.
@@ -272,9 +273,7 @@ impl<P: Platform> OpenVideo<P> {
     pub async fn segment(&self, track: u16, segment: u32) -> Result<P::Bytes, ClientError> {
         self.tidy();
         let name = (track, segment);
-        let now = || self.0.server.platform.elapsed();
-        if let Some(opened) = self.0.kept.borrow_mut().iter_mut().find(|opened| opened.name == name) {
-            opened.asked = now();
+        if let Some(opened) = self.0.kept.borrow().iter().find(|opened| opened.name == name) {
             return Ok(opened.bytes.clone());
         }
         let runs = self.runs(track, segment)?;
@@ -294,7 +293,7 @@ impl<P: Platform> OpenVideo<P> {
         let bytes = P::Bytes::concat(opened?.into_iter().flatten().collect());
         let mut kept = self.0.kept.borrow_mut();
         kept.retain(|opened| opened.name != name);
-        kept.push_back(Opened { name, bytes: bytes.clone(), asked: now() });
+        kept.push_back(Opened { name, bytes: bytes.clone(), at: self.0.server.platform.elapsed() });
         while kept.len() > 1 && kept.iter().map(|opened| opened.bytes.len()).sum::<u64>() > KEPT {
             kept.pop_front();
         }

@@ -77,7 +77,7 @@ async fn an_accounts_keys_are_what_its_devices_said_last() {
     let admin = Admin::open(Config::new(dir.path().join("data"))).unwrap();
     admin.set_disabled("Bob", true).await.unwrap();
     assert_eq!(refusal(owner.get(&path).await).await.0, 404, "disabled");
-    assert_eq!(refusal(friend.put("/v1/identity", &keys(3)).await).await, (403, "account_disabled".into()));
+    assert_eq!(refusal(friend.put("/v1/identity", &keys(3)).await).await, (401, "signed_out".into()));
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn what_was_given_or_lent_is_there_while_it_is_kept_and_its_owner_may_use_
     read::<GiftOpened>(open(&friend, share(1), film).await).await;
 
     admin.set_disabled("Bob", true).await.unwrap();
-    assert_eq!(refusal(friend.get("/v1/received").await).await, (403, "account_disabled".into()));
+    assert_eq!(refusal(friend.get("/v1/received").await).await, (401, "signed_out".into()));
     let more = gift(share(3), film, friend.opened.account);
     assert_eq!(refusal(owner.post("/v1/shares", &more).await).await.0, 404, "nobody is there to take it");
     admin.set_disabled("Bob", false).await.unwrap();
