@@ -158,13 +158,23 @@ async fn what_was_given_or_lent_is_there_while_it_is_kept_and_its_owner_may_use_
 
     admin.set_disabled("Bob", true).await.unwrap();
     assert_eq!(refusal(friend.get("/v1/received").await).await, (401, "signed_out".into()));
-    let more = gift(share(3), film, friend.opened.account);
-    assert_eq!(refusal(owner.post("/v1/shares", &more).await).await.0, 404, "nobody is there to take it");
-    admin.set_disabled("Bob", false).await.unwrap();
+}
 
+#[tokio::test]
+async fn a_deleted_film_is_given_no_more_and_nothing_to_a_disabled_account() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = home_in(dir.path(), |_| {}).await;
+    let (owner, friend, _, film, _) = three(&home).await;
+    owner.share(&gift(share(1), film, friend.opened.account)).await;
+    assert_eq!(received(&friend).await.received.len(), 1);
     owner.delete(&format!("/v1/videos/{film}")).await;
-    assert_eq!(count().await, 0);
+    assert_eq!(received(&friend).await.received.len(), 0);
     assert_eq!(refusal(open(&friend, share(1), film).await).await.0, 404);
+
+    let (another, _) = owner.publish(video(2), &[b"the index", b"a pack"]).await;
+    Admin::open(Config::new(dir.path().join("data"))).unwrap().set_disabled("Bob", true).await.unwrap();
+    let more = gift(share(3), another.video, friend.opened.account);
+    assert_eq!(refusal(owner.post("/v1/shares", &more).await).await.0, 404, "nobody is there to take it");
 }
 
 #[tokio::test]
