@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { expect, test, type Browser, type BrowserContext, type Page } from "@playwright/test";
 import { expectAccessible } from "./axe";
 import { openGate, type Gate } from "./gate";
-import { longFilm } from "./media";
+import { film, longFilm } from "./media";
 import { newDevice, newPage, playing, setUp, upload } from "./person";
 import { startServer, type Server } from "./server";
 
@@ -14,6 +14,7 @@ test.describe.configure({ mode: "serial" });
 /** Epochs last 20 s, and what is buffered plays no further once the server says no. */
 const STOPS_WITHIN = 45_000;
 const TITLE = "the-long-way-home";
+const SHORT = "evening-at-the-lake";
 let server: Server;
 let gate: Gate;
 let device: BrowserContext;
@@ -47,12 +48,12 @@ test.afterAll(async () => {
   await server?.stop();
 });
 
-type Wish = { label: string; mark?: boolean; password?: string; atOnce?: number; site?: string };
+type Wish = { title?: string; label: string; mark?: boolean; password?: string; atOnce?: number; site?: string };
 
 /** Makes a link on the page of the video; answers with it. */
-async function share({ label, mark, password, atOnce, site }: Wish): Promise<string> {
+async function share({ title = TITLE, label, mark, password, atOnce, site }: Wish): Promise<string> {
   await owner.getByRole("button", { name: "Share", exact: true }).click();
-  const dialog = owner.getByRole("dialog", { name: `Share “${TITLE}”` });
+  const dialog = owner.getByRole("dialog", { name: `Share “${title}”` });
   await dialog.getByLabel("For whom").fill(label);
   if (mark) await dialog.getByLabel("Let the name wander over the picture").check();
   if (password) {
@@ -287,6 +288,36 @@ test("it plays in a frame on the site that may, answers to it, and is refused el
     course.closeAllConnections();
     course.close();
   }
+});
+
+test("watched from beginning to end, what was granted is what was played, and nothing besides", async ({ browser }) => {
+  await owner.goto(gate.origin);
+  await upload(owner, await film());
+  await expect(owner.getByRole("listitem", { name: SHORT })).toHaveAttribute("data-phase", "done", { timeout: 60_000 });
+  await owner.getByRole("listitem", { name: SHORT }).getByRole("link", { name: "Watch" }).click();
+  await expect(owner.getByRole("heading", { name: SHORT })).toBeVisible();
+  await owner.keyboard.press("k");
+  const whole = await share({ label: "The whole of it", title: SHORT });
+  const page = await guest(browser);
+  await page.addInitScript(() => {
+    const seen = globalThis as unknown as { appended: number };
+    seen.appended = 0;
+    const append = SourceBuffer.prototype.appendBuffer;
+    SourceBuffer.prototype.appendBuffer = function (data) {
+      const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      // What begins a track says what it is; the rest are segments.
+      if (String.fromCharCode(...bytes.subarray(4, 8)) !== "ftyp") seen.appended += 1;
+      append.call(this, data);
+    };
+  });
+  await page.goto(whole);
+  await watches(page);
+  await page.evaluate(() => void (document.querySelector("video")!.playbackRate = 2));
+  await expect.poll(() => page.evaluate(() => document.querySelector("video")!.ended), { timeout: 30_000 }).toBe(true);
+  const appended = await page.evaluate(() => (globalThis as unknown as { appended: number }).appended);
+  const log = owner.getByRole("region", { name: "Who watched" });
+  await log.getByRole("button", { name: "Look again" }).click();
+  await expect(log.getByText(`Checked: the log is unbroken, ${appended} lines.`)).toBeVisible();
 });
 
 test("nothing broke the page's own rules", () => {
