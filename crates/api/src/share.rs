@@ -13,6 +13,7 @@
 //! Whoever was *given* a video needs no grant: the server has no half of its keys, counts nothing and logs nothing. It keeps
 //! what is sealed to them, and gives addresses of the video's objects ([`crate::people`]).
 
+use gloaming_grants::log::LogRow;
 use gloaming_ids::{AccountId, ObjectId, PlaybackId, ShareId, TrackId, UnixMillis, VideoId};
 use serde::{Deserialize, Serialize};
 
@@ -198,6 +199,22 @@ pub struct GrantRow {
     pub network: String,
     /// What the viewer's program called itself.
     pub agent: String,
+}
+
+impl GrantRow {
+    /// As it stands in the chain.
+    pub fn logged(&self) -> LogRow<'_> {
+        LogRow {
+            number: self.number,
+            at: self.at,
+            share: self.share,
+            playback: self.playback,
+            track: self.track,
+            segment: self.segment,
+            network: &self.network,
+            agent: &self.agent,
+        }
+    }
 }
 
 /// Who watched a video, the newest first.

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use gloaming_api::share::{GrantLog, GrantRow, MAX_LOG_ROWS};
-use gloaming_grants::log::{LogRow, log_next, log_start, verify_log_head};
+use gloaming_grants::log::{log_next, log_start, verify_log_head};
 use gloaming_ids::{PlaybackId, ShareId, UnixMillis, VideoId};
 use gloaming_package::{Index, Kind, Track};
 
@@ -99,7 +99,7 @@ impl<P: Platform> GrantLogReader<P> {
             if row.number != self.number + 1 {
                 return Err(ClientError::tampered("the log of grants (rows are missing)"));
             }
-            self.head = log_next(&self.head, &log_row(row));
+            self.head = log_next(&self.head, &row.logged());
             self.number = row.number;
             self.check(pin.as_ref())?;
         }
@@ -149,24 +149,9 @@ impl<P: Platform> GrantLogReader<P> {
                 if seen.count == 0 || there.is_some_and(|there| there.known.count >= seen.count) {
                     return Ok(vec![]);
                 }
-                let mut record = there.cloned().unwrap_or_else(|| Kept::new(seen.clone()));
-                record.known = seen.clone();
-                Ok(vec![Edit::Write(id, Record::Log(record))])
+                Ok(vec![Edit::Write(id, Record::Log(Kept::over(there, seen.clone())))])
             })
             .await
-    }
-}
-
-fn log_row(row: &GrantRow) -> LogRow<'_> {
-    LogRow {
-        number: row.number,
-        at: row.at,
-        share: row.share,
-        playback: row.playback,
-        track: row.track,
-        segment: row.segment,
-        network: &row.network,
-        agent: &row.agent,
     }
 }
 

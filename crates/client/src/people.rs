@@ -151,9 +151,7 @@ impl<P: Platform> Library<P> {
             if there.is_some_and(|there| there.known == record) {
                 return Ok(vec![]);
             }
-            let mut kept = there.cloned().unwrap_or_else(|| Kept::new(record.clone()));
-            kept.known = record.clone();
-            Ok(vec![Edit::Write(id, Record::Contact(kept))])
+            Ok(vec![Edit::Write(id, Record::Contact(Kept::over(there, record.clone())))])
         })
         .await?;
         Ok(Contact::from(&record))

@@ -192,6 +192,11 @@ impl<T: Serialize + DeserializeOwned> Kept<T> {
         Self { known, rest: Vec::new() }
     }
 
+    /// In the place of what is there, of which the fields that only a newer version knows stay.
+    pub(crate) fn over(there: Option<&Self>, known: T) -> Self {
+        Self { known, rest: there.map(|there| there.rest.clone()).unwrap_or_default() }
+    }
+
     fn read(body: Value) -> Option<Self> {
         let known: T = body.deserialized().ok()?;
         let Value::Map(mut rest) = body else { return None };

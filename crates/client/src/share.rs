@@ -347,9 +347,7 @@ impl<P: Platform> Library<P> {
             if there.is_some_and(|there| there.known == *known) {
                 return Ok(vec![]);
             }
-            let mut record = there.cloned().unwrap_or_else(|| Kept::new(known.clone()));
-            record.known = known.clone();
-            Ok(vec![Edit::Write(id, Record::Share(record))])
+            Ok(vec![Edit::Write(id, Record::Share(Kept::over(there, known.clone())))])
         })
         .await
     }

@@ -6,14 +6,14 @@ mod home;
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     process::Stdio,
     sync::atomic::Ordering,
     time::Duration,
 };
 
-use home::{Home, PASSWORD, Running, film, json, noise, packets, refusal};
+use home::{Home, PASSWORD, Running, film, json, noise, packets, refusal, serving};
 use serde_json::Value;
 
 const OTHER: &str = "copper meadow thirteen umbrellas";
@@ -84,18 +84,7 @@ fn any_player_opens_the_loopback_address() {
     let file = home.path("film.mp4");
     film(&file, 12, 0);
     home.ok("laptop", &["upload", file.to_str().unwrap()]);
-    let mut play = home.command("laptop", &["play", "film"]).stdout(Stdio::piped()).spawn().unwrap();
-    let stdout = BufReader::new(play.stdout.take().unwrap());
-    let _running = Running(Some(play));
-    let mut printed = String::new();
-    for line in stdout.lines() {
-        let line = line.unwrap();
-        printed += &line;
-        if line.starts_with('}') {
-            break;
-        }
-    }
-    let urls: Value = serde_json::from_str(&printed).unwrap();
+    let (_running, urls) = serving(&home, "laptop", &["play", "film"]);
     let mp4 = urls["mp4"].as_str().unwrap();
     assert_eq!(packets(mp4), packets(file.to_str().unwrap()));
     assert_eq!(packets(urls["hls"].as_str().unwrap()).lines().count(), 2);

@@ -6,7 +6,6 @@ mod home;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::Ordering,
@@ -15,7 +14,7 @@ use std::{
 };
 
 use gloaming_keys::{ContactLink, Fingerprint};
-use home::{Home, Running, film, packets, refusal};
+use home::{Home, Running, film, packets, refusal, serving};
 use serde_json::{Value, json};
 
 const HOUR: i64 = 3_600_000;
@@ -85,21 +84,7 @@ fn refused(home: &Home, device: &str, name: &str) -> (i32, String) {
 
 /// `gloaming play`, running; and its address.
 fn playing(home: &Home, device: &str, name: &str) -> (Running, String) {
-    let mut command = home.command(device, &["play", name]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut printed = String::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        printed += &line;
-        if line == "}" {
-            break;
-        }
-    }
-    let mut running = Running(Some(child));
-    if printed.is_empty() {
-        panic!("{:?}", running.end());
-    }
-    let said: Value = serde_json::from_str(&printed).unwrap();
+    let (running, said) = serving(home, device, &["play", name]);
     (running, said["mp4"].as_str().unwrap().to_owned())
 }
 

@@ -7,16 +7,15 @@ mod home;
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     path::PathBuf,
-    process::Stdio,
     sync::{Arc, Mutex, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use home::{Home, Running, film, packets, refusal};
+use home::{Home, Running, film, packets, refusal, serving};
 use serde_json::{Value, json};
 
 const HOUR: i64 = 3_600_000;
@@ -70,22 +69,7 @@ struct Viewer {
 
 impl Viewer {
     fn open(home: &Home, device: &str, link: &str) -> Viewer {
-        let mut command = home.command(device, &["view", link]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut printed = String::new();
-        for line in stdout.lines() {
-            let line = line.unwrap();
-            printed += &line;
-            if line == "}" {
-                break;
-            }
-        }
-        let mut running = Running(Some(child));
-        if printed.is_empty() {
-            panic!("{:?}", running.end());
-        }
-        let said: Value = serde_json::from_str(&printed).unwrap();
+        let (running, said) = serving(home, device, &["view", link]);
         Viewer { running, mp4: said["mp4"].as_str().unwrap().to_owned() }
     }
 

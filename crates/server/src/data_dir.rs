@@ -15,13 +15,7 @@ pub(crate) fn open(dir: &Path) -> Result<Lock, StartError> {
     make(dir)?;
     make(&dir.join(SECRETS))?;
     let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|e| StartError::io(path.display().to_string(), e))?;
+    let file = lock_file(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(dir.to_owned())),
@@ -29,17 +23,17 @@ pub(crate) fn open(dir: &Path) -> Result<Lock, StartError> {
     }
 }
 
+/// A file that is there to be locked, for its owner only.
+fn lock_file(path: &Path) -> Result<File, StartError> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    file.map_err(|e| StartError::io(path.display().to_string(), e))
+}
+
 /// Held by whoever replaces the master key, and shared by those who copy database and keys: they must fit.
 pub(crate) fn lock_rotation(dir: &Path, alone: bool) -> Result<Lock, StartError> {
     let path = dir.join("rotation.lock");
     let failed = |e| StartError::io(path.display().to_string(), e);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
+    let file = lock_file(&path)?;
     if alone { file.lock() } else { file.lock_shared() }.map_err(failed)?;
     Ok(Lock(file))
 }

@@ -126,6 +126,17 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
     }
 }
 
+/// All of a request's body.
+pub(crate) async fn whole_body(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, app).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            ApiError::too_large()
+        } else {
+            ApiError::bad_request("The body did not arrive whole. Try again.")
+        }
+    })
+}
+
 /// A JSON body.
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -143,13 +154,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         if !is_json {
             return Err(ApiError::bad_request("The body must be JSON, with content-type: application/json."));
         }
-        let body = Bytes::from_request(request, app).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::too_large()
-            } else {
-                ApiError::bad_request("The body did not arrive whole. Try again.")
-            }
-        })?;
+        let body = whole_body(request, app).await?;
         // serde's own words quote the body, which may hold what must not come back in an error.
         serde_json::from_slice(&body).map(Self).map_err(|e| {
             let at = format!("line {}, column {}", e.line(), e.column());

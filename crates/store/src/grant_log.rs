@@ -1,5 +1,5 @@
 use gloaming_api::share::GrantRow;
-use gloaming_grants::log::{LogRow, log_next};
+use gloaming_grants::log::log_next;
 use gloaming_ids::{AccountId, PlaybackId, ShareId, TrackId, UnixMillis, VideoId};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -70,7 +70,7 @@ impl Store {
             let before = cleared;
             // In order, and no further than the first that stays: a clock may have jumped.
             for row in rows(db, log, cleared, CLEAR_AT_ONCE)?.iter().take_while(|row| row.at < cutoff) {
-                head = log_next(&head, &as_logged(row));
+                head = log_next(&head, &row.logged());
                 cleared = row.number;
             }
             db.execute("DELETE FROM grants WHERE log = ?1 AND number <= ?2", (log, cleared))?;
@@ -83,19 +83,6 @@ impl Store {
             Ok(usize::try_from(cleared - before).expect("a thousand at most"))
         })
         .await
-    }
-}
-
-fn as_logged(row: &GrantRow) -> LogRow<'_> {
-    LogRow {
-        number: row.number,
-        at: row.at,
-        share: row.share,
-        playback: row.playback,
-        track: row.track,
-        segment: row.segment,
-        network: &row.network,
-        agent: &row.agent,
     }
 }
 

@@ -20,7 +20,7 @@ use gloaming_api::{
     share::{Policy, ShareKind, SharedTrack},
     video::{Commit, DraftRequest},
 };
-use gloaming_grants::log::{LogRow, log_next, log_start};
+use gloaming_grants::log::{log_next, log_start};
 use gloaming_ids::{
     AccountId, InviteId, ObjectId, PlaybackId, SessionId, ShareId, TrackId, UnixMillis, VideoId,
 };
@@ -135,17 +135,7 @@ async fn whole_log(store: &Store) -> LogPart {
 fn verify(log: &LogPart) {
     let mut head = log.cleared_head;
     for row in &log.rows {
-        let row = LogRow {
-            number: row.number,
-            at: row.at,
-            share: row.share,
-            playback: row.playback,
-            track: row.track,
-            segment: row.segment,
-            network: &row.network,
-            agent: &row.agent,
-        };
-        head = log_next(&head, &row);
+        head = log_next(&head, &row.logged());
     }
     assert_eq!((log.cleared + log.rows.len() as u64, head), (log.count, log.head));
 }

@@ -174,8 +174,7 @@ impl<P: Platform> Library<P> {
     pub async fn save_settings(&self, settings: SettingsRecord) -> Result<(), ClientError> {
         let id = self.0.keys()?.derive_record_id("settings", b"");
         self.write(|library| {
-            let mut record = library.settings_kept().cloned().unwrap_or_else(|| Kept::new(settings.clone()));
-            record.known = settings.clone();
+            let record = Kept::over(library.settings_kept(), settings.clone());
             Ok(vec![Edit::Write(id, Record::Settings(record))])
         })
         .await
@@ -215,9 +214,7 @@ impl<P: Platform> Library<P> {
             if there.is_some_and(|there| there.known.index_version >= video.index_version) {
                 return Ok(vec![]);
             }
-            let mut record = there.cloned().unwrap_or_else(|| Kept::new(video.clone()));
-            record.known = video.clone();
-            Ok(vec![Edit::Write(id, Record::Video(record))])
+            Ok(vec![Edit::Write(id, Record::Video(Kept::over(there, video.clone())))])
         })
         .await
     }
@@ -256,9 +253,7 @@ impl<P: Platform> Library<P> {
                 return Ok(vec![]);
             }
             let position = PositionRecord { video, seconds, finished, at };
-            let mut record = newest.cloned().unwrap_or_else(|| Kept::new(position.clone()));
-            record.known = position;
-            Ok(vec![Edit::Write(id, Record::Position(record))])
+            Ok(vec![Edit::Write(id, Record::Position(Kept::over(newest, position)))])
         })
         .await
     }

@@ -5,6 +5,7 @@
 use std::{
     collections::HashSet,
     fs,
+    io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -398,6 +399,25 @@ pub(crate) fn packets(source: &str) -> String {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A verb that serves a video on this machine (`play`, `view`), once it has said where; and what it said.
+pub(crate) fn serving(home: &Home, device: &str, verb: &[&str]) -> (Running, Value) {
+    let mut command = home.command(device, verb);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut printed = String::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        printed += &line;
+        if line == "}" {
+            break;
+        }
+    }
+    let mut running = Running(Some(child));
+    if printed.is_empty() {
+        panic!("{:?}", running.end());
+    }
+    (running, serde_json::from_str(&printed).unwrap())
 }
 
 /// A running verb that ends with the test.

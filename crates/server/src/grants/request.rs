@@ -1,14 +1,14 @@
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
-    http::{HeaderMap, StatusCode, Uri},
+    http::{HeaderMap, Uri},
 };
 use gloaming_grants::proof::{self, PROOF_HEADER, Proof};
 use gloaming_store::Place;
 use serde::de::DeserializeOwned;
 
 use super::{Browser, place};
-use crate::{app::App, client::Client, error::ApiError};
+use crate::{app::App, client::Client, error::ApiError, extract::whole_body};
 
 /// A request that proves itself, as it was received.
 pub(crate) struct Asked {
@@ -68,13 +68,7 @@ impl FromRequest<App> for Asked {
         let proof =
             headers.get(PROOF_HEADER).and_then(|proof| proof.to_str().ok()).and_then(|p| p.parse().ok());
         let place = place(&client, &headers);
-        let body = Bytes::from_request(request, app).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::too_large()
-            } else {
-                ApiError::bad_request("The body did not arrive whole. Try again.")
-            }
-        })?;
+        let body = whole_body(request, app).await?;
         Ok(Self { method, target, query, body, proof, browsers: Browser::all(&headers), client, place })
     }
 }

@@ -11,7 +11,7 @@ use gloaming_grants::{
     GrantShare,
     chain::{Epochs, epoch_at},
     exchange::{Answer, Offer, Purpose},
-    log::{LogRow, log_head_message, log_next, log_start},
+    log::{log_next, log_start, verify_log_head},
     proof::{Asked, PROOF_HEADER, Proof},
     segment_share,
 };
@@ -101,26 +101,13 @@ pub(crate) fn verify(log: &GrantLog, account: AccountId, video: VideoId) {
     }
     for (number, row) in (log.cleared + 1..).zip(&log.rows) {
         assert_eq!(row.number, number);
-        head = log_next(
-            &head,
-            &LogRow {
-                number,
-                at: row.at,
-                share: row.share,
-                playback: row.playback,
-                track: row.track,
-                segment: row.segment,
-                network: &row.network,
-                agent: &row.agent,
-            },
-        );
+        head = log_next(&head, &row.logged());
     }
     assert_eq!(log.cleared + log.rows.len() as u64, log.count);
     assert_eq!(head, log.head.0[..]);
-    let key = ed25519_dalek::VerifyingKey::from_bytes(&log.log_key.0.clone().try_into().unwrap()).unwrap();
-    let signature = ed25519_dalek::Signature::from_slice(&log.signature.0).unwrap();
-    let message = log_head_message(account, video, log.count, &head);
-    key.verify_strict(message.as_bytes(), &signature).unwrap();
+    let key: [u8; 32] = log.log_key.0.clone().try_into().unwrap();
+    let signature: [u8; 64] = log.signature.0.clone().try_into().unwrap();
+    verify_log_head(&key, account, video, (log.count, &head), &signature).unwrap();
 }
 
 /// Where a viewer begins.
