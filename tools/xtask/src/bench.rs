@@ -104,7 +104,8 @@ pub(crate) fn page(name: &str, binary: &Path, chromium: &str, settings: &[(&str,
 /// The same in another browser: its name among Playwright's projects, and where it is.
 fn page_in(project: &str, browser: &str, name: &str, binary: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = build::npm();
-    command.args(["exec", "--", "playwright", "test", "-c", "bench", "--project", project, name]);
+    // With `=`: the option takes every word that follows it.
+    command.args(["exec", "--", "playwright", "test", "-c", "bench", &format!("--project={project}"), name]);
     command.env(format!("GLOAMING_{}", project.to_uppercase()), browser).env("GLOAMING_BIN", binary);
     command.envs(settings.iter().copied());
     command

@@ -22,15 +22,15 @@ const NOT_IN_THE_PAGE: &[&str] = &["server", "store", "blobs", "gloaming"];
 
 /// Builds what has changed; tells where the binary is.
 pub(crate) fn binary() -> Result<PathBuf> {
-    whole(place::binary(), "release")
+    whole(place::binary(), "release", &["-p", "gloaming"])
 }
 
 /// The same for tests: quicker to build, because the tests of the crates have built nearly all of it already.
 pub(crate) fn tested_binary() -> Result<PathBuf> {
-    whole(place::tested_binary(), "dev")
+    whole(place::tested_binary(), "dev", &["--workspace", "--bin", "gloaming"])
 }
 
-fn whole(binary: PathBuf, profile: &'static str) -> Result<PathBuf> {
+fn whole(binary: PathBuf, profile: &'static str, chosen: &[&str]) -> Result<PathBuf> {
     let mut steps = Steps::new(5);
     needs::bring(&[&needs::C_COMPILER, &needs::NODE_AND_NPM])?;
     page_core(&mut steps)?;
@@ -38,7 +38,7 @@ fn whole(binary: PathBuf, profile: &'static str) -> Result<PathBuf> {
     page(&mut steps)?;
     let sources = rust(profile).path("crates").made("web/dist").output(&binary);
     steps.when_changed("the binary", &sources, || {
-        run(cargo().args(["build", "--locked", "--profile", profile, "-p", "gloaming"]))
+        run(cargo().args(["build", "--locked", "--profile", profile]).args(chosen))
     })?;
     println!("      {} is ready after {}", shown(&binary), steps.elapsed());
     Ok(binary)

@@ -108,9 +108,19 @@ fn rust(report: &mut Report) -> Result<()> {
     // Some of the films are out of Python packages.
     needs::try_to_bring(&PYTHON);
     report.stage("rust", |_| {
-        let mut tests = cargo();
-        tests.args(["test", "--locked", "--workspace", "--exclude", "gloaming-tests", "--no-fail-fast"]);
-        rust_tests(&mut tests)
+        let mut crates = workspace_tests();
+        crates.args(["--lib", "--bins"]);
+        for entry in fs::read_dir(place::root().join("crates"))? {
+            let dir = entry?.path().join("tests");
+            if dir.is_dir() {
+                add_targets(&mut crates, &dir, |_| true)?;
+            }
+        }
+        let mut examples = workspace_tests();
+        examples.arg("--doc");
+        let mut counts = rust_tests(&mut crates)?;
+        counts += rust_tests(&mut examples)?;
+        Ok(counts)
     });
     Ok(())
 }
@@ -143,16 +153,28 @@ const S3: &str = "s3";
 
 /// Some of the whole-system tests, by their files' names.
 fn whole_system(chosen: impl Fn(&str) -> bool) -> Result<Command> {
-    let mut tests = cargo();
-    tests.args(["test", "--locked", "-p", "gloaming-tests", "--no-fail-fast"]);
+    let mut tests = workspace_tests();
     tests.env("GLOAMING_BIN", place::tested_binary());
-    for entry in fs::read_dir(place::root().join("tests/tests"))? {
+    add_targets(&mut tests, &place::root().join("tests/tests"), chosen)?;
+    Ok(tests)
+}
+
+/// Always of the whole workspace, whatever is chosen of it: a choice of packages is a choice of features, and each is built
+/// anew.
+fn workspace_tests() -> Command {
+    let mut tests = cargo();
+    tests.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
+    tests
+}
+
+fn add_targets(tests: &mut Command, dir: &Path, chosen: impl Fn(&str) -> bool) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
         let file = entry?.file_name().to_string_lossy().into_owned();
         if let Some(name) = file.strip_suffix(".rs").filter(|name| chosen(name)) {
             tests.args(["--test", name]);
         }
     }
-    Ok(tests)
+    Ok(())
 }
 
 /// The frozen vectors of the keys, read by the shipped core in real browsers.
