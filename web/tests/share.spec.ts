@@ -325,6 +325,19 @@ test("watched from beginning to end, what was granted is what was played, and no
   const log = owner.getByRole("region", { name: "Who watched" });
   await log.getByRole("button", { name: "Look again" }).click();
   await expect(log.getByText(`Checked: the log is unbroken, ${appended} lines.`)).toBeVisible();
+
+  // All of it is in the buffer. Played once more, and over and over, it needs nothing; and ends all the same.
+  const asked = new Set<string>();
+  page.on("request", (request) => asked.add(new URL(request.url()).pathname));
+  await page.evaluate(() => {
+    const video = document.querySelector("video")!;
+    [video.loop, video.playbackRate] = [true, 1];
+    void video.play();
+  });
+  await owner.getByRole("button", { name: "Stop sharing with The whole of it" }).click();
+  await owner.getByRole("dialog", { name: /^Stop sharing/ }).getByRole("button", { name: "Stop", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "This is no longer shared" })).toBeVisible({ timeout: STOPS_WITHIN });
+  expect(asked).not.toContain("/v1/key");
 });
 
 test("nothing broke the page's own rules", () => {
