@@ -7,7 +7,7 @@ import { expect, test } from "@playwright/test";
 import { expectAccessible } from "./axe";
 import { openHome, type Home } from "./home";
 import { film, largeFilm, streamHashes } from "./media";
-import { card, chooseFiles, NAME, newDevice, newPage, PASSWORD, playing, setUp, unlock, upload } from "./person";
+import { card, chooseFiles, NAME, newDevice, newPage, PASSWORD, playing, setUp, unlock, upload, watches } from "./person";
 
 test.describe.configure({ mode: "serial" });
 
@@ -64,7 +64,7 @@ test("a film is uploaded, and what is stored is checked", async () => {
 
 test("it plays, and seeking lands", async () => {
   await card(page, TITLE).getByRole("link").click();
-  await expect.poll(async () => (await playing(page)).decoded, { timeout: 30_000 }).toBeGreaterThan(10);
+  await watches(page);
   const before = (await playing(page)).time;
   await expect.poll(async () => (await playing(page)).time).toBeGreaterThan(before + 0.5);
   expect((await playing(page)).width).toBe(640);

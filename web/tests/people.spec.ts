@@ -1,11 +1,11 @@
 // Two people with accounts on one server know each other by their contact links; one gives and lends, the other watches, and
 // the server can put nobody's keys in their place: the real page over the real server.
 
-import { expect, test, type BrowserContext, type Page } from "@playwright/test";
+import { expect, test, type BrowserContext, type Locator, type Page } from "@playwright/test";
 import { expectAccessible } from "./axe";
 import { openHome, type Home } from "./home";
 import { longFilm } from "./media";
-import { join, newDevice, newPage, playing, setUp, upload } from "./person";
+import { join, newDevice, newPage, setUp, upload, watches } from "./person";
 
 test.describe.configure({ mode: "serial" });
 
@@ -45,14 +45,19 @@ async function contactLink(page: Page): Promise<string> {
   return page.getByRole("textbox", { name: "Your contact link" }).inputValue();
 }
 
-/** Shares the film with Ida, by the dialog on its page. */
-async function shareWithIda(kind: RegExp, said: RegExp): Promise<void> {
+/** The dialog on the film's page, about to share it with Ida. */
+async function chooseIda(kind: RegExp): Promise<Locator> {
   await mara.goto(home.gate.origin);
   await mara.getByRole("listitem").filter({ hasText: TITLE }).getByRole("link").first().click();
   await mara.getByRole("button", { name: "Share", exact: true }).click();
   const dialog = mara.getByRole("dialog", { name: `Share “${TITLE}”` });
   await dialog.getByRole("radio", { name: kind }).check();
   await dialog.getByRole("combobox").selectOption({ label: "Ida" });
+  return dialog;
+}
+
+async function shareWithIda(kind: RegExp, said: RegExp): Promise<void> {
+  const dialog = await chooseIda(kind);
   await expectAccessible(mara, "sharing with a person");
   await dialog.getByRole("button", { name: /^(Give|Lend)/ }).click();
   await expect(mara.getByText(said).first()).toBeVisible({ timeout: 30_000 });
@@ -83,7 +88,7 @@ test("what was given is there, plays, and may be kept", async () => {
   await expect(ida.getByText(/Given for good/)).toBeVisible();
   await expectAccessible(ida, "what was received");
   await ida.getByRole("link", { name: TITLE }).click();
-  await expect.poll(async () => (await playing(ida)).decoded, { timeout: 30_000 }).toBeGreaterThan(10);
+  await watches(ida);
   await expect(ida.getByRole("button", { name: "Download" })).toBeVisible();
 });
 
@@ -92,7 +97,7 @@ test("what was lent plays until it is taken back", async () => {
   await ida.goto(`${home.gate.origin}/received`);
   const lent = ida.locator("[data-share]").filter({ hasText: "Lent" });
   await lent.getByRole("link", { name: TITLE }).click();
-  await expect.poll(async () => (await playing(ida)).decoded, { timeout: 30_000 }).toBeGreaterThan(10);
+  await watches(ida);
   await mara.reload();
   const row = mara.getByRole("listitem").filter({ hasText: "Ida" }).filter({ hasText: /Lent|lent/ });
   await row.getByRole("button", { name: /^Stop sharing/ }).click();
@@ -102,12 +107,7 @@ test("what was lent plays until it is taken back", async () => {
 
 test("keys that the server puts in a contact's place stop sharing", async () => {
   home.gate.lie("/v1/people/", (truth) => ({ ...(truth as object), ed25519: Buffer.alloc(32, 9).toString("base64url") }));
-  await mara.goto(home.gate.origin);
-  await mara.getByRole("listitem").filter({ hasText: TITLE }).getByRole("link").first().click();
-  await mara.getByRole("button", { name: "Share", exact: true }).click();
-  const dialog = mara.getByRole("dialog", { name: `Share “${TITLE}”` });
-  await dialog.getByRole("radio", { name: /^Lend/ }).check();
-  await dialog.getByRole("combobox").selectOption({ label: "Ida" });
+  const dialog = await chooseIda(/^Lend/);
   await dialog.getByRole("button", { name: /^Lend/ }).click();
   await expect(dialog.getByRole("alert")).toBeVisible();
   home.gate.lie("/v1/people/", null);

@@ -85,3 +85,8 @@ export const playing = (page: Page) =>
     paused: video.paused,
     width: video.videoWidth,
   }));
+
+/** Something moves on the screen. */
+export async function watches(page: Page): Promise<void> {
+  await expect.poll(async () => (await playing(page)).decoded, { timeout: 30_000 }).toBeGreaterThan(10);
+}

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test, type Page } from "@playwright/test";
 import { film, streamHashes } from "./media";
-import { card, newDevice, newPage, playing, setUp, upload } from "./person";
+import { card, newDevice, newPage, playing, setUp, upload, watches } from "./person";
 import { BIN, startServer, type Server } from "./server";
 import { startWeed, weedIsHere, type Weed } from "./weed";
 
@@ -60,7 +60,7 @@ test("it plays from the store, and seeking lands", async () => {
   await page.getByRole("link", { name: "Gloaming: Library" }).click();
   await expect(card(page, TITLE).locator("img")).toBeVisible();
   await card(page, TITLE).getByRole("link").click();
-  await expect.poll(async () => (await playing(page)).decoded, { timeout: 30_000 }).toBeGreaterThan(10);
+  await watches(page);
   await page.keyboard.press("5");
   await expect.poll(async () => (await playing(page)).time).toBeGreaterThanOrEqual(6);
   const there = await playing(page);

@@ -6,7 +6,7 @@ import { expect, test, type Browser, type BrowserContext, type Page } from "@pla
 import { expectAccessible } from "./axe";
 import { openGate, type Gate } from "./gate";
 import { film, longFilm } from "./media";
-import { newDevice, newPage, playing, setUp, upload } from "./person";
+import { newDevice, newPage, playing, setUp, upload, watches } from "./person";
 import { startServer, type Server } from "./server";
 
 test.describe.configure({ mode: "serial" });
@@ -76,10 +76,6 @@ async function guest(browser: Browser): Promise<Page & { complaints: string[] }>
   const context = await newDevice(browser);
   guests.push(context);
   return newPage(context);
-}
-
-async function watches(page: Page): Promise<void> {
-  await expect.poll(async () => (await playing(page)).decoded, { timeout: 30_000 }).toBeGreaterThan(10);
 }
 
 const of = (label: string) => owner.getByRole("listitem").filter({ hasText: label }).filter({ has: owner.getByText(/Active|Stopped|Expired/) });
