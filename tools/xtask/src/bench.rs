@@ -47,8 +47,8 @@ pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
     }
     if chosen("grants") {
         run(whole_system_bench("grants").env("GLOAMING_BIN", &binary))?;
-        let mut growth = cargo();
-        growth.args(["test", "--locked", "-p", "gloaming-store", "--test", "shares", "--"]);
+        let mut growth = test::workspace_tests();
+        growth.args(["--test", "shares", "--"]);
         run(growth.args(["--ignored", "--nocapture", "the_ten_millionth_grant_costs_as_much_as_the_first"]))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -59,8 +59,7 @@ pub(crate) fn soak(names: &[String]) -> Result<ExitCode> {
     let chosen = chosen(names, &["kill", "seal", "play", "fuzz"])?;
     if chosen("kill") {
         let binary = build::binary()?;
-        let mut kills = cargo();
-        kills.args(["test", "--locked", "-p", "gloaming-tests", "--test", "kill", "--test", "grants"]);
+        let mut kills = test::whole_system(|name| ["kill", "grants"].contains(&name))?;
         kills.args(["--", "--nocapture"]);
         kills.env("GLOAMING_BIN", binary).env("GLOAMING_KILLS", "60");
         run(&mut kills)?;

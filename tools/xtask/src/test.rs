@@ -152,7 +152,7 @@ fn kill(report: &mut Report) -> Result<()> {
 const S3: &str = "s3";
 
 /// Some of the whole-system tests, by their files' names.
-fn whole_system(chosen: impl Fn(&str) -> bool) -> Result<Command> {
+pub(crate) fn whole_system(chosen: impl Fn(&str) -> bool) -> Result<Command> {
     let mut tests = workspace_tests();
     tests.env("GLOAMING_BIN", place::tested_binary());
     add_targets(&mut tests, &place::root().join("tests/tests"), chosen)?;
@@ -161,7 +161,7 @@ fn whole_system(chosen: impl Fn(&str) -> bool) -> Result<Command> {
 
 /// Always of the whole workspace, whatever is chosen of it: a choice of packages is a choice of features, and each is built
 /// anew.
-fn workspace_tests() -> Command {
+pub(crate) fn workspace_tests() -> Command {
     let mut tests = cargo();
     tests.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
     tests
