@@ -13,6 +13,7 @@
 //! | [`share`] | who else may watch; the log of grants |
 //! | [`playback`] | a viewer's session, grants |
 //! | [`people`] | by which keys somebody is known; what others gave or lent |
+//! | [`room`] | where people meet |
 //! | [`error`] | `{ code, message, detail? }` |
 
 pub mod account;
@@ -22,6 +23,7 @@ pub mod keyring;
 pub mod library;
 pub mod people;
 pub mod playback;
+pub mod room;
 pub mod share;
 mod username;
 pub mod video;

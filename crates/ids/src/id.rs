@@ -138,6 +138,12 @@ id! {
     ShareId;
     /// One viewer's playback of one video: a key exchange, and the epochs that follow from it.
     PlaybackId;
+    /// A meeting.
+    RoomId;
+    /// One participant's place in a room. Random, never reused: who reloads the page takes another.
+    SeatId;
+    /// One generation of a room's group of keys. Random: a room that was empty begins another.
+    GroupId;
 }
 
 #[cfg(test)]

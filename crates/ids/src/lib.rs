@@ -14,5 +14,6 @@ pub use clock::UnixMillis;
 pub use context::Context;
 pub use entropy::Entropy;
 pub use id::{
-    AccountId, BadId, InviteId, ObjectId, PlaybackId, RecordId, SessionId, ShareId, TrackId, VideoId,
+    AccountId, BadId, GroupId, InviteId, ObjectId, PlaybackId, RecordId, RoomId, SeatId, SessionId, ShareId,
+    TrackId, VideoId,
 };

@@ -23,6 +23,7 @@ mod keyring;
 mod object;
 mod phrase;
 mod record;
+mod room;
 mod segment;
 mod share;
 mod signature;
@@ -42,6 +43,7 @@ pub use keyring::{Identity, IdentitySignSeed, Keyring, XWingSeed};
 pub use object::{ObjectKey, ObjectRole, derive_object_key, open_object, seal_object};
 pub use phrase::{PhraseError, RecoveryKey, RecoveryPhrase};
 pub use record::{MetadataKey, RecordIdKey, derive_record_id, open_record, record_generation, seal_record};
+pub use room::{RoomDeviceSeed, RoomHostSeed};
 pub use segment::{SegmentKey, SegmentKeys, ViewSalt};
 pub use share::{
     ContactLink, Fingerprint, LinkError, LinkKeys, LinkSecret, LinkToken, PersonError, PersonShare,
