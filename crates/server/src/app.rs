@@ -17,6 +17,7 @@ use crate::{
     health::Readiness,
     kms::{self, Kms},
     limits::Limiters,
+    rooms::{Media, Rooms},
     routes::recovery::RecoveryAttempt,
     setup::Setup,
 };
@@ -35,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) sign_ins: Attempts<ServerLogin>,
     pub(crate) recoveries: Attempts<RecoveryAttempt>,
     pub(crate) playbacks: Playbacks,
+    pub(crate) rooms: Rooms,
     pub(crate) kms: Arc<dyn Kms>,
     pub(crate) log_key: LogKey,
     /// Makes up ids of accounts that do not exist, the same for a name each time.
@@ -73,6 +75,11 @@ impl App {
         let setup = Setup::open(&secrets, &store, (config.clock)()).await?;
         let kms = kms::open_kms(&config, &store).await?;
         let log_key = LogKey::open(&secrets)?;
+        // A runtime of its own belongs to each of its threads: they are made where waiting is allowed.
+        let forwarded = config.clone();
+        let media = tokio::task::spawn_blocking(move || Media::start(&forwarded))
+            .await
+            .expect("starting the forwarder does not panic")?;
         let limits = Limiters::new(&config.limits, &config.clock);
         Ok(Self(Arc::new(Parts {
             store,
@@ -83,6 +90,7 @@ impl App {
             sign_ins: Attempts::new(),
             recoveries: Attempts::new(),
             playbacks: Playbacks::default(),
+            rooms: Rooms::new(media),
             kms,
             log_key,
             decoy_key,

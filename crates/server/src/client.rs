@@ -3,13 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, header},
-    middleware::Next,
-    response::Response,
 };
 
-use crate::app::App;
+use crate::Config;
 
 /// The other end of the connection, noted by the accept loop.
 #[derive(Clone, Copy, Debug)]
@@ -47,16 +45,16 @@ impl Client {
     }
 }
 
-/// Notes who asks, for whatever comes after.
-pub(crate) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// Who asks.
+pub(crate) fn identify(config: &Config, request: &Request) -> Client {
     let peer = *request.extensions().get::<Peer>().expect("the accept loop notes the peer of every request");
     let trusted = |address: IpAddr| {
         let address = address.to_canonical();
-        app.config.trusted_proxies.iter().any(|network| network.contains(&address))
+        config.trusted_proxies.iter().any(|network| network.contains(&address))
     };
     let headers = request.headers();
     let mut client =
-        Client { address: peer.address.ip(), https: peer.tls, host: host(&request).unwrap_or_default() };
+        Client { address: peer.address.ip(), https: peer.tls, host: host(request).unwrap_or_default() };
     if trusted(client.address) {
         if let Some(proto) = last(headers, "x-forwarded-proto") {
             client.https = proto.eq_ignore_ascii_case("https");
@@ -75,8 +73,7 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
             }
         }
     }
-    request.extensions_mut().insert(client);
-    next.run(request).await
+    client
 }
 
 /// HTTP/1 has the host in a header, HTTP/2 in the request's own address.

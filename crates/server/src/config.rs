@@ -6,7 +6,8 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -37,6 +38,19 @@ pub const KEYS: &[(&str, &str)] = &[
     ("grant_burst", "Seconds of video granted at once"),
     ("request_limit", "\"off\", or requests of one viewer in so many seconds, such as 100/300"),
     ("grant_log_days", "Days for which grants stay in the log; 0 for ever"),
+    ("room_sockets", "People in rooms at once, all rooms together"),
+    ("room_sockets_per_address", "People in rooms at once from one address"),
+    ("forwarder_listen", "Address and port for the media of rooms, UDP and TCP; or \"off\""),
+    (
+        "forwarder_announce",
+        "Addresses by which browsers reach that port, by commas, if not the one it listens on",
+    ),
+    (
+        "turn_urls",
+        "TURN servers of your own for browsers in rooms, such as turn:turn.example.org:3478, by commas",
+    ),
+    ("turn_secret", "The secret that the TURN servers share with this one"),
+    ("turn_lifetime", "Seconds for which a browser may use the TURN servers"),
     (
         "kms_master_key",
         "Seals the server's halves of shared keys, base64 of 32 bytes; a file in the data folder if not set",
@@ -250,6 +264,8 @@ pub struct Limits {
     pub account: Rate,
     /// Playbacks begun from one address.
     pub playback: Rate,
+    /// Rooms opened from one address.
+    pub room: Rate,
 }
 
 impl Default for Limits {
@@ -265,6 +281,8 @@ impl Default for Limits {
             account: Rate { burst: 2000, every: Duration::from_millis(10) },
             // A class behind one address comes at once.
             playback: Rate { burst: 200, every: Duration::from_millis(500) },
+            // And so do the members of a room, after the server was started again.
+            room: Rate { burst: 200, every: Duration::from_millis(200) },
         }
     }
 }
@@ -300,6 +318,57 @@ impl Default for Playback {
             log_retention: Some(Duration::from_secs(365 * 24 * 60 * 60)),
         }
     }
+}
+
+/// How many may meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rooms {
+    /// Sockets of all rooms together.
+    pub sockets: usize,
+    /// Of these, from one network: an IPv4 address, or an IPv6 /64.
+    pub sockets_per_network: usize,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { sockets: 10_000, sockets_per_network: 200 }
+    }
+}
+
+/// Where the media of rooms goes that is not sent from browser to browser.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarder {
+    /// Where it listens, by UDP and by TCP.
+    pub listen: ForwarderListen,
+    /// By which addresses browsers reach it, at most one of each family. Empty: by the one it listens on, or, where that
+    /// is all of them, by the one from which this machine reaches others.
+    pub announce: Vec<IpAddr>,
+}
+
+/// Where the forwarder listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwarderListen {
+    /// On the server's own address, port [`FORWARDER_PORT`]. Where that cannot be, the server runs without one.
+    #[default]
+    Usual,
+    /// Here, or the server does not start.
+    At(SocketAddr),
+    /// There is none.
+    Off,
+}
+
+/// The usual port of the forwarder.
+pub const FORWARDER_PORT: u16 = 8422;
+
+/// TURN servers that somebody runs beside this one.
+#[derive(Clone)]
+pub struct Turn {
+    /// Where they are: `turn:` and `turns:` addresses.
+    pub urls: Vec<String>,
+    /// What they share with this server.
+    pub secret: String,
+    /// For how long a browser may use them.
+    pub lifetime: Duration,
 }
 
 impl Playback {
@@ -352,6 +421,12 @@ pub struct Config {
     pub limits: Limits,
     /// How others may watch.
     pub playback: Playback,
+    /// How many may meet.
+    pub rooms: Rooms,
+    /// Where their media goes.
+    pub forwarder: Forwarder,
+    /// TURN servers that they may use.
+    pub turn: Option<Turn>,
     /// Seals the server's halves of shared keys, where it is not to be a file in the data folder.
     pub(crate) master_key: Option<std::sync::Arc<kms::Named>>,
     /// The one before it, which still opens.
@@ -375,6 +450,9 @@ impl Config {
             s3: None,
             limits: Limits::default(),
             playback: Playback::default(),
+            rooms: Rooms::default(),
+            forwarder: Forwarder::default(),
+            turn: None,
             master_key: None,
             previous_master_key: None,
             clock: crate::system_clock(),
@@ -401,19 +479,25 @@ impl Config {
             }
             (Some(_), None, None) => return Err(bad("tls", "it must be \"self-signed\" or \"off\"")),
         };
-        if let Some(networks) = settings.get("trusted_proxy") {
-            for network in networks.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-                let network = network
-                    .parse::<IpNet>()
-                    .or_else(|_| network.parse().map(|address: std::net::IpAddr| IpNet::from(address)))
-                    .map_err(|_| bad("trusted_proxy", "it must be networks such as 10.0.0.0/8, by commas"))?;
-                config.trusted_proxies.push(network);
-            }
+        for network in list(settings, "trusted_proxy") {
+            let network = network
+                .parse::<IpNet>()
+                .or_else(|_| network.parse().map(|address: IpAddr| IpNet::from(address)))
+                .map_err(|_| bad("trusted_proxy", "it must be networks such as 10.0.0.0/8, by commas"))?;
+            config.trusted_proxies.push(network);
         }
         config.metrics = settings.parse("metrics_listen", "an address and a port, such as 127.0.0.1:9420")?;
         if let Some(max) = settings.parse("max_connections", "a number")? {
             config.max_connections = max;
         }
+        if let Some(max) = settings.parse("room_sockets", "a number")? {
+            config.rooms.sockets = max;
+        }
+        if let Some(max) = settings.parse("room_sockets_per_address", "a number")? {
+            config.rooms.sockets_per_network = max;
+        }
+        config.forwarder = forwarder(settings)?;
+        config.turn = turn(settings)?;
         config.log = match settings.get("log") {
             None | Some("pretty") => LogFormat::Pretty,
             Some("json") => LogFormat::Json,
@@ -448,16 +532,24 @@ impl Config {
     }
 }
 
+fn seconds(
+    settings: &Settings,
+    key: &'static str,
+    range: RangeInclusive<u64>,
+) -> Result<Option<Duration>, ConfigError> {
+    let reason = format!("a number of seconds from {} to {}", range.start(), range.end());
+    match settings.parse::<u64>(key, &reason)? {
+        Some(seconds) if !range.contains(&seconds) => {
+            Err(ConfigError::Bad { key, reason: format!("it must be {reason}") })
+        }
+        seconds => Ok(seconds.map(Duration::from_secs)),
+    }
+}
+
 fn playback(settings: &Settings) -> Result<Playback, ConfigError> {
     let mut playback = Playback::default();
     let bad = |key, reason: &str| ConfigError::Bad { key, reason: reason.into() };
-    let seconds = |key, range: std::ops::RangeInclusive<u64>| {
-        let reason = format!("a number of seconds from {} to {}", range.start(), range.end());
-        match settings.parse::<u64>(key, &reason)? {
-            Some(seconds) if !range.contains(&seconds) => Err(bad(key, &format!("it must be {reason}"))),
-            seconds => Ok(seconds.map(Duration::from_secs)),
-        }
-    };
+    let seconds = |key, range| seconds(settings, key, range);
     const HALF_A_DAY: u64 = 12 * 60 * 60;
     playback.session_ttl = seconds("session_ttl", 60..=HALF_A_DAY)?.unwrap_or(playback.session_ttl);
     playback.cleanup_interval =
@@ -504,6 +596,53 @@ fn public_url(settings: &Settings) -> Result<Option<Url>, ConfigError> {
         }
         url => Ok(url),
     }
+}
+
+fn forwarder(settings: &Settings) -> Result<Forwarder, ConfigError> {
+    let listen = match settings.get("forwarder_listen") {
+        None => ForwarderListen::Usual,
+        Some("off") => ForwarderListen::Off,
+        Some(_) => {
+            let what = "an address and a port, such as 0.0.0.0:8422, or \"off\"";
+            settings.parse("forwarder_listen", what)?.map_or(ForwarderListen::Usual, ForwarderListen::At)
+        }
+    };
+    let bad = |reason: &str| ConfigError::Bad { key: "forwarder_announce", reason: reason.into() };
+    let mut announce: Vec<IpAddr> = Vec::new();
+    for address in list(settings, "forwarder_announce") {
+        let address: IpAddr =
+            address.parse().map_err(|_| bad("it must be addresses such as 203.0.113.5, by commas"))?;
+        if address.is_unspecified() || address.is_multicast() {
+            return Err(bad("browsers cannot reach that address"));
+        }
+        if announce.iter().any(|other| other.is_ipv4() == address.is_ipv4()) {
+            return Err(bad("there can be one IPv4 and one IPv6 address"));
+        }
+        announce.push(address);
+    }
+    Ok(Forwarder { listen, announce })
+}
+
+fn turn(settings: &Settings) -> Result<Option<Turn>, ConfigError> {
+    let bad = |key, reason: &str| ConfigError::Bad { key, reason: reason.into() };
+    let urls: Vec<_> = list(settings, "turn_urls").map(str::to_owned).collect();
+    let secret = settings.get("turn_secret").filter(|secret| !secret.is_empty());
+    let lifetime = seconds(settings, "turn_lifetime", 60..=7 * 24 * 60 * 60)?;
+    let secret = match (urls.is_empty(), secret) {
+        (true, None) => return Ok(None),
+        (false, Some(secret)) => secret.to_owned(),
+        (true, Some(_)) => return Err(bad("turn_urls", "it goes with turn_secret")),
+        (false, None) => return Err(bad("turn_secret", "it goes with turn_urls")),
+    };
+    if urls.iter().any(|url| !url.starts_with("turn:") && !url.starts_with("turns:")) {
+        return Err(bad("turn_urls", "it must be addresses such as turn:turn.example.org:3478, by commas"));
+    }
+    Ok(Some(Turn { urls, secret, lifetime: lifetime.unwrap_or(Duration::from_secs(12 * 60 * 60)) }))
+}
+
+/// A setting that is several, by commas.
+fn list<'a>(settings: &'a Settings, key: &str) -> impl Iterator<Item = &'a str> {
+    settings.get(key).unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn s3(settings: &Settings) -> Result<Option<S3Config>, ConfigError> {
@@ -630,6 +769,22 @@ mod tests {
     }
 
     #[test]
+    fn where_media_goes_is_said_in_tables_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.toml");
+        let text = "[forwarder]\nlisten = '0.0.0.0:9000'\nannounce = ['203.0.113.5', '2001:db8::5']\n\
+                    [turn]\nurls = ['turn:turn.example.org:3478', 'turns:turn.example.org']\nsecret = 'north'";
+        std::fs::write(&file, text).unwrap();
+        let config = Config::from_settings(&Settings::from_toml(&file).unwrap()).unwrap();
+        assert_eq!(config.forwarder.listen, ForwarderListen::At("0.0.0.0:9000".parse().unwrap()));
+        assert_eq!(config.forwarder.announce.len(), 2);
+        let turn = config.turn.unwrap();
+        assert_eq!((turn.urls.len(), turn.secret.as_str()), (2, "north"));
+        let off = Config::from_settings(&flags(&[("forwarder_listen", "off")])).unwrap();
+        assert_eq!((off.forwarder.listen, off.turn.is_none()), (ForwarderListen::Off, true));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for (key, value) in [
             ("listen", "8420"),
@@ -645,6 +800,13 @@ mod tests {
             ("grant_speed", "0.5"),
             ("request_limit", "100"),
             ("grant_log_days", "-1"),
+            ("forwarder_listen", "8422"),
+            ("forwarder_announce", "video.example.org"),
+            ("forwarder_announce", "0.0.0.0"),
+            ("forwarder_announce", "192.0.2.1, 192.0.2.2"),
+            ("turn_urls", "turn:turn.example.org"),
+            ("turn_secret", "without anywhere to use it"),
+            ("turn_lifetime", "1"),
             ("kms_master_key", "c2hvcnQ="),
             ("kms_previous_key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         ] {

@@ -14,12 +14,17 @@ use crate::{app::App, client::Client, error::ApiError, extract};
 pub(crate) async fn refuse(State(app): State<App>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let client = request.extensions().get::<Client>().expect("identified before");
-    let public = app.config.public_url.as_ref().map(|url| url.origin().ascii_serialization());
-    if safe || is_ours(request.headers(), &client.host, public.as_deref()) {
+    if safe || may_ask(&app, client, request.headers()) {
         next.run(request).await
     } else {
         ApiError::cross_origin().into_response()
     }
+}
+
+/// Whether it is our own page that asks, or a program.
+pub(crate) fn may_ask(app: &App, client: &Client, headers: &HeaderMap) -> bool {
+    let public = app.config.public_url.as_ref().map(|url| url.origin().ascii_serialization());
+    is_ours(headers, &client.host, public.as_deref())
 }
 
 fn is_ours(headers: &HeaderMap, host: &str, public: Option<&str>) -> bool {

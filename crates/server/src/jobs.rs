@@ -6,7 +6,10 @@ use tokio::sync::watch;
 
 use gloaming_grants::chain::EPOCH;
 
-use crate::app::App;
+use crate::{
+    app::App,
+    rooms::{GLANCE, Rooms},
+};
 
 /// Between two rounds of housekeeping.
 const ROUND: Duration = Duration::from_secs(60);
@@ -30,7 +33,12 @@ impl Jobs {
 
     /// A round now and then, and soon after something was deleted, until told to stop.
     pub(crate) async fn run(self, stopped: watch::Receiver<bool>) {
-        tokio::join!(self.rounds(stopped.clone()), self.epochs(stopped.clone()), self.clearing(stopped));
+        tokio::join!(
+            self.rounds(stopped.clone()),
+            self.epochs(stopped.clone()),
+            self.rooms(stopped.clone()),
+            self.clearing(stopped)
+        );
     }
 
     async fn epochs(&self, mut stopped: watch::Receiver<bool>) {
@@ -39,6 +47,16 @@ impl Jobs {
                 () = tokio::time::sleep(EPOCH) => self.sweep_playbacks(),
                 _ = stopped.wait_for(|stop| *stop) => return,
             }
+        }
+    }
+
+    async fn rooms(&self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            let over = tokio::time::timeout(GLANCE, stopped.wait_for(|stop| *stop)).await.is_ok();
+            if over {
+                return;
+            }
+            Rooms::glance(&self.app).await;
         }
     }
 
@@ -102,6 +120,11 @@ impl Jobs {
                 Ok(given_up) => tracing::info!(given_up, "abandoned drafts and objects were given up"),
                 Err(error) => return tracing::error!(%error, "housekeeping: drafts"),
             }
+        }
+        match Rooms::expire(app).await {
+            Ok(0) => {}
+            Ok(over) => tracing::info!(over, "rooms were over"),
+            Err(error) => return tracing::error!(%error, "housekeeping: rooms"),
         }
         for _ in 0..GOES {
             match delete_orphans(&app.store, &app.blobs, now).await {

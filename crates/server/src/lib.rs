@@ -36,12 +36,16 @@ mod limits;
 mod listen;
 mod observe;
 mod page;
+mod rooms;
 mod routes;
 mod setup;
 mod tls;
 
 pub use admin::{Admin, BackupReport, GcReport, MasterKeys};
-pub use config::{Config, ConfigError, KEYS, Limits, LogFormat, Playback, Rate, Settings, Tls};
+pub use config::{
+    Config, ConfigError, FORWARDER_PORT, Forwarder, ForwarderListen, KEYS, Limits, LogFormat, Playback, Rate,
+    Rooms, Settings, Tls, Turn,
+};
 pub use error::StartError;
 pub use jobs::Jobs;
 pub use kms::RotationReport;
@@ -101,6 +105,11 @@ impl Server {
         self.metrics.as_ref().map(|(_, address)| *address)
     }
 
+    /// By which addresses browsers reach the forwarder of rooms; none where there is no forwarder.
+    pub fn media_addresses(&self) -> &[SocketAddr] {
+        self.app.rooms.media.announced()
+    }
+
     /// The housekeeping that [`Server::run`] does by itself, for a test that jumps ahead in time.
     pub fn jobs(&self) -> Jobs {
         Jobs::new(self.app.clone())
@@ -121,16 +130,19 @@ impl Server {
             let limits = listen::Limits { connections: 16, ..listen::Limits::default() };
             tokio::spawn(listen::serve(listener, None, health::metrics_router(), limits, stopped.clone()))
         });
+        let forwarded = tokio::spawn(rooms::Rooms::hear_forwarder(self.app.clone()));
         let limits = listen::Limits { connections: self.app.config.max_connections, ..Default::default() };
         let router = routes::router(self.app.clone());
+        let app = self.app.clone();
         let acceptor = self.tls.map(|tls| tls.acceptor);
         let serving = tokio::spawn(listen::serve(listener, acceptor, router, limits, stopped));
 
         shutdown.await;
         tracing::info!("stopping: running requests may finish");
-        self.app.draining.store(true, std::sync::atomic::Ordering::Relaxed);
+        app.draining.store(true, std::sync::atomic::Ordering::Relaxed);
         let _ = stop.send(true);
-        for task in [Some(serving), Some(jobs), metrics].into_iter().flatten() {
+        rooms::Rooms::stop(&app).await;
+        for task in [Some(serving), Some(jobs), Some(forwarded), metrics].into_iter().flatten() {
             if let Err(fault) = task.await {
                 tracing::error!(%fault, "a task of the server failed");
             }

@@ -15,6 +15,7 @@ pub(crate) struct Limiters {
     registration: Limiter<IpAddr>,
     account: Limiter<AccountId>,
     playback: Limiter<IpAddr>,
+    room: Limiter<IpAddr>,
 }
 
 impl Limiters {
@@ -27,6 +28,7 @@ impl Limiters {
             registration: Limiter::new(limits.registration, clock),
             account: Limiter::new(limits.account, clock),
             playback: Limiter::new(limits.playback, clock),
+            room: Limiter::new(limits.room, clock),
         }
     }
 
@@ -53,6 +55,10 @@ impl Limiters {
         self.playback.check(network)
     }
 
+    pub(crate) fn room(&self, network: IpAddr) -> Result<(), ApiError> {
+        self.room.check(network)
+    }
+
     /// Forgets whoever has not tried for long enough to have all tries again.
     pub(crate) fn forget_idle(&self) {
         self.sign_in.0.retain_recent();
@@ -62,6 +68,7 @@ impl Limiters {
         self.registration.0.retain_recent();
         self.account.0.retain_recent();
         self.playback.0.retain_recent();
+        self.room.0.retain_recent();
     }
 }
 

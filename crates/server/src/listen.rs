@@ -114,7 +114,7 @@ async fn converse<S>(
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request)
     });
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
     // What a client does to its own connection is its own affair.
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection ended early");

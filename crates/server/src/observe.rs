@@ -1,18 +1,22 @@
 //! One line of log and one count for every request: id, method, route template, status, time. Never the path itself, a
 //! query, a header or a body: ids, names and tokens stay out of logs.
 
-use std::{io::IsTerminal, time::Instant};
+use std::{io::IsTerminal, panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request},
     http::HeaderValue,
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
+use futures::FutureExt;
 use tracing::Instrument;
 use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
-use crate::{LogFormat, data_dir, error::Fault};
+use crate::{
+    LogFormat, data_dir,
+    error::{ApiError, Fault},
+};
 
 /// Sends the log to standard error, filtered by `GLOAMING_LOG_FILTER` (`info` otherwise). Once per process.
 pub fn init_logging(format: LogFormat) {
@@ -27,6 +31,7 @@ pub fn init_logging(format: LogFormat) {
     };
 }
 
+/// The answer to a request, with its id. A handler's panic is an answer too.
 pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let id = hex::encode(data_dir::random::<8>());
     let method = request.method().clone();
@@ -36,7 +41,8 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
         .map_or_else(|| "page".to_owned(), |path| path.as_str().to_owned());
     let begun = Instant::now();
     let span = tracing::info_span!("request", id);
-    let mut response = next.run(request).instrument(span).await;
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span).await;
+    let mut response = answer.unwrap_or_else(|_| ApiError::internal("a handler panicked").into_response());
 
     let elapsed = begun.elapsed();
     let status = response.status().as_u16();

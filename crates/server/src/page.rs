@@ -6,7 +6,6 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -29,7 +28,7 @@ const INSECURE: &str = include_str!("page/insecure.html");
 /// Whatever is not a route: a file of the page, or the page itself, which finds its way by the address.
 pub(crate) async fn serve(State(app): State<App>, client: Client, request: Request) -> Response {
     let path = request.uri().path();
-    let is_frame = path.starts_with(FRAME);
+    let (is_frame, is_room) = (path.starts_with(FRAME), path.starts_with(ROOM));
     let is_ours = |root: &str| path == root || path.strip_prefix(root).is_some_and(|p| p.starts_with('/'));
     if is_ours("/v1") || is_ours("/blobs") {
         return ApiError::not_found().into_response();
@@ -54,6 +53,10 @@ pub(crate) async fn serve(State(app): State<App>, client: Client, request: Reque
     let csp = policy(&app.blobs.store_origins(), &ancestors);
     let csp = HeaderValue::from_str(&csp).expect("origins are ASCII");
     response.headers_mut().entry(header::CONTENT_SECURITY_POLICY).or_insert(csp);
+    if is_room {
+        let permissions = HeaderValue::from_static(ROOM_PERMISSIONS);
+        response.headers_mut().insert(HeaderName::from_static("permissions-policy"), permissions);
+    }
     if is_frame {
         // Who may frame it can change at any time, while the page stays the same.
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -66,6 +69,11 @@ pub(crate) async fn serve(State(app): State<App>, client: Client, request: Reque
     }
     response
 }
+
+/// Where rooms are: the only place that may ask for a camera, a microphone or a screen.
+const ROOM: &str = "/r/";
+const ROOM_PERMISSIONS: &str = "camera=(self), display-capture=(self), fullscreen=(self), geolocation=(), \
+     microphone=(self), midi=(), payment=(), picture-in-picture=(self), screen-wake-lock=(self), usb=()";
 
 /// Where the player for other sites' frames is.
 const FRAME: &str = "/embed/";
@@ -202,10 +210,7 @@ static EVERYWHERE: LazyLock<HashMap<HeaderName, HeaderValue>> = LazyLock::new(||
 });
 
 /// Puts the headers of every answer on, where a handler did not choose its own.
-pub(crate) async fn headers(request: Request, next: Next) -> Response {
-    let is_api = request.uri().path().starts_with("/v1/");
-    let https = request.extensions().get::<Client>().is_some_and(|client| client.https);
-    let mut response = next.run(request).await;
+pub(crate) fn put_headers(response: &mut Response, is_api: bool, https: bool) {
     let headers = response.headers_mut();
     for (name, value) in EVERYWHERE.iter() {
         headers.entry(name).or_insert_with(|| value.clone());
@@ -221,5 +226,4 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
             .entry(header::STRICT_TRANSPORT_SECURITY)
             .or_insert(HeaderValue::from_static("max-age=31536000"));
     }
-    response
 }

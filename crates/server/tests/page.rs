@@ -11,6 +11,15 @@ fn header<'r>(response: &'r Response, name: &str) -> &'r str {
 }
 
 #[tokio::test]
+async fn only_a_rooms_page_may_ask_for_a_camera_a_microphone_or_a_screen() {
+    let (_dir, home) = home().await;
+    let page = home.request(Method::GET, "/r/0198c3a2-0000-7000-8000-000000000000").send().await.unwrap();
+    for feature in ["camera=(self)", "microphone=(self)", "display-capture=(self)", "geolocation=()"] {
+        assert!(header(&page, "permissions-policy").contains(feature), "{feature}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_runs_only_its_own_scripts_and_speaks_only_to_its_own_server() {
     let (_dir, home) = home().await;
     for path in ["/", "/setup", "/video/0198c3a2-0000-7000-8000-000000000000"] {

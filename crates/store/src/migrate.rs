@@ -8,8 +8,11 @@ use sha2::{Digest, Sha256};
 use crate::{StoreError, engine};
 
 /// All of them: migration `n` is at `n - 1`. A migration that was released is never edited, only followed by another.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_shares.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_shares.sql"),
+    include_str!("../migrations/0003_rooms.sql"),
+];
 
 /// Brings `db` to the format of `migrations`, copying it aside first if there is anything to lose.
 pub(crate) fn run(db: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), StoreError> {

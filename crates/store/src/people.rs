@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::{
     CommittedIndex, Reservation, Store, StoreError,
     play::{committed_index, committed_objects},
-    share::{Standing, kind, policy},
+    share::{Standing, json, kind},
 };
 
 impl Store {
@@ -65,7 +65,7 @@ impl Store {
                     share: ShareId::from_bytes(row.get(0)?),
                     sender: AccountId::from_bytes(row.get(1)?),
                     kind: kind(row, 2)?,
-                    policy: policy(row, 3)?,
+                    policy: json(row, 3)?,
                     created_at: UnixMillis(row.get(4)?),
                     sealed: row.get::<_, Vec<u8>>(5)?.into(),
                 })

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use gloaming_api::share::{Policy, ShareInfo, ShareKind, SharedTrack};
 use gloaming_ids::{AccountId, ObjectId, ShareId, TrackId, UnixMillis, VideoId};
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Store, StoreError, account::unknown_word};
 
@@ -153,7 +154,7 @@ impl Store {
                 new.recipient.as_ref().map(AccountId::as_bytes),
                 new.token_hash,
                 &new.sealed,
-                policy_text(&new.policy),
+                json_text(&new.policy),
                 new.request,
                 now.0,
             ))?;
@@ -230,7 +231,7 @@ impl Store {
             db.prepare_cached("UPDATE shares SET policy = ?3 WHERE account = ?1 AND id = ?2")?.execute((
                 account.as_bytes(),
                 share.as_bytes(),
-                policy_text(&policy),
+                json_text(&policy),
             ))?;
             info_of(db, account, share)
         })
@@ -276,7 +277,7 @@ impl Store {
                         recipient: row.get::<_, Option<[u8; 16]>>(3)?.map(AccountId::from_bytes),
                         token_hash: row.get(4)?,
                         sealed: row.get(5)?,
-                        policy: policy(row, 6)?,
+                        policy: json(row, 6)?,
                         videos: Vec::new(),
                     };
                     Ok((row.get::<_, i64>(0)?, terms))
@@ -297,7 +298,7 @@ impl Store {
                     "SELECT s.policy FROM shares s JOIN accounts a ON a.id = s.account
                      WHERE s.id = ?1 AND s.revoked_at IS NULL AND a.disabled = 0",
                 )?
-                .query_row([share.as_bytes()], |row| policy(row, 0))
+                .query_row([share.as_bytes()], |row| json(row, 0))
                 .optional()?;
             Ok(found
                 .filter(|policy| in_time(policy, now).is_ok())
@@ -381,7 +382,7 @@ impl Standing {
                 Ok(Self {
                     share: row.get(0)?,
                     account: AccountId::from_bytes(row.get(1)?),
-                    policy: policy(row, 2)?,
+                    policy: json(row, 2)?,
                     revoked: row.get(3)?,
                     viewers: row.get(4)?,
                     plays: row.get(5)?,
@@ -449,7 +450,7 @@ fn info(row: &Row<'_>) -> rusqlite::Result<(i64, ShareInfo)> {
         kind: kind(row, 2)?,
         recipient: row.get::<_, Option<[u8; 16]>>(3)?.map(AccountId::from_bytes),
         videos: Vec::new(),
-        policy: policy(row, 4)?,
+        policy: json(row, 4)?,
         created_at: UnixMillis(row.get(5)?),
         revoked_at: row.get::<_, Option<u64>>(6)?.map(UnixMillis),
         viewers: row.get(7)?,
@@ -467,11 +468,12 @@ fn video_state(db: &Connection, account: AccountId, video: VideoId) -> Result<Op
         .optional()?)
 }
 
-fn policy_text(policy: &Policy) -> String {
+/// Policies are kept as text: what the server keeps of them, it never looks up by.
+pub(crate) fn json_text(policy: &impl Serialize) -> String {
     serde_json::to_string(policy).expect("a policy is plain data")
 }
 
-pub(crate) fn policy(row: &Row<'_>, column: usize) -> rusqlite::Result<Policy> {
+pub(crate) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str()?)
         .map_err(|fault| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, fault.into()))
 }

@@ -9,18 +9,19 @@ mod people;
 mod playback;
 pub(crate) mod recovery;
 mod registration;
+mod room;
 mod session;
 mod share;
 mod video;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request, State},
     http::header,
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
     routing::get,
 };
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -82,6 +83,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(playback::refresh))
         .routes(routes!(playback::key))
         .routes(routes!(playback::report))
+        .routes(routes!(room::create, room::list))
+        .routes(routes!(room::open, room::end))
+        .routes(routes!(room::change_door))
+        .routes(routes!(room::socket))
         .routes(routes!(description))
 }
 
@@ -112,13 +117,18 @@ pub(crate) fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), cross_origin::refuse))
         .with_state(app.clone());
     // A signed URL is leave enough for an object, whoever's page asks.
-    ours.merge(app.blobs.disk_routes())
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            axum::response::IntoResponse::into_response(ApiError::internal("a handler panicked"))
-        }))
-        .layer(from_fn(page::headers))
-        .layer(from_fn(observe::observe))
-        .layer(from_fn_with_state(app, client::identify))
+    ours.merge(app.blobs.disk_routes()).layer(from_fn_with_state(app, around))
+}
+
+/// What is around every answer. One layer, because each is cloned and boxed anew for every request.
+async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let client = client::identify(&app.config, &request);
+    let https = client.https;
+    let is_api = request.uri().path().starts_with("/v1/");
+    request.extensions_mut().insert(client);
+    let mut response = observe::observe(request, next).await;
+    page::put_headers(&mut response, is_api, https);
+    response
 }
 
 #[cfg(test)]
@@ -153,6 +163,7 @@ mod tests {
             include_str!("../../../api/src/share.rs"),
             include_str!("../../../api/src/playback.rs"),
             include_str!("../../../api/src/people.rs"),
+            include_str!("../../../api/src/room.rs"),
         ];
         let mut routes = BTreeSet::from([("GET".into(), "/v1/openapi.json".into())]);
         for line in tables.iter().flat_map(|table| table.lines()).filter(|line| line.starts_with("//! | `")) {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+pub(crate) mod guests;
 pub(crate) mod viewer;
 
 use std::{
@@ -26,7 +27,7 @@ use gloaming_api::{
 };
 use gloaming_ids::{ObjectId, UnixMillis, VideoId};
 use gloaming_login::{KsfParams, LoginState, RegistrationState, ServerSetup};
-use gloaming_server::{Config, Jobs, Server};
+use gloaming_server::{Config, ForwarderListen, Jobs, Server};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -37,6 +38,8 @@ pub(crate) const PASSWORD: &str = "a lamp in every window";
 pub(crate) struct Home {
     pub(crate) address: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    /// Where the forwarder is, if there is one.
+    pub(crate) media: Vec<SocketAddr>,
     pub(crate) jobs: Jobs,
     pub(crate) setup_token: Option<String>,
     pub(crate) fingerprint: Option<String>,
@@ -59,6 +62,7 @@ pub(crate) async fn home_in(dir: &Path, change: impl FnOnce(&mut Config)) -> Hom
     let reads = clock.clone();
     config.clock = Arc::new(move || UnixMillis(reads.load(Ordering::SeqCst)));
     config.metrics = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    config.forwarder.listen = ForwarderListen::At(SocketAddr::from(([127, 0, 0, 1], 0)));
     change(&mut config);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -67,6 +71,7 @@ pub(crate) async fn home_in(dir: &Path, change: impl FnOnce(&mut Config)) -> Hom
     let home = Home {
         address,
         metrics: server.metrics_address().unwrap(),
+        media: server.media_addresses().to_vec(),
         jobs: server.jobs(),
         setup_token: link.map(|link| link.split_once('#').unwrap().1.to_owned()),
         fingerprint: server.fingerprint().map(str::to_owned),
