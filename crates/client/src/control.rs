@@ -89,12 +89,17 @@ impl Control {
         self.until(|state| state != State::Paused).await;
     }
 
+    /// Waits until somebody cancels.
+    pub async fn cancelled(&self) {
+        self.until(|state| state == State::Cancelled).await;
+    }
+
     /// Does `work`, unless somebody cancels first.
     pub(crate) async fn guard<T>(
         &self,
         work: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
-        let cancelled = pin!(self.until(|state| state == State::Cancelled));
+        let cancelled = pin!(self.cancelled());
         match select(cancelled, pin!(work)).await {
             Either::Left(((), _)) => Err(ClientError::Cancelled),
             Either::Right((answer, _)) => answer,

@@ -44,7 +44,7 @@ pub struct Download<P: Platform> {
 
 type Order<P> = Pin<Box<dyn Stream<Item = Result<(Run, Vec<<P as Platform>::Bytes>), ClientError>>>>;
 
-impl<P: Platform + 'static> Download<P> {
+impl<P: Platform> Download<P> {
     /// Begins: the file's first bytes are the first piece.
     pub async fn new(video: &OpenVideo<P>) -> Result<Self, ClientError> {
         let index = video.index();
@@ -134,7 +134,7 @@ impl<P: Platform + 'static> Download<P> {
 }
 
 /// All fragments in the order of the file, without the first `done`: opened ahead of the one that asks, a few at a time.
-fn order<P: Platform + 'static>(video: &OpenVideo<P>, done: u64) -> Order<P> {
+fn order<P: Platform>(video: &OpenVideo<P>, done: u64) -> Order<P> {
     let (runs_of, video) = (video.clone(), video.clone());
     let parts: Vec<(u16, u32)> = runs_of
         .layout()

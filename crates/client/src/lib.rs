@@ -10,6 +10,7 @@
 //! * [`folder`]: a folder of films into playlists.
 //! * [`share`]: letting others watch, and the log of it. [`viewer`]: watching what others shared by a link.
 //! * [`people`]: by which keys somebody is known. [`received`]: what they gave or lent.
+//! * [`room`]: rooms that somebody made, and what makes them the host.
 //! * [`Control`] and [`Progress`]: pausing, stopping, and seeing how far something long is.
 
 mod account;
@@ -26,6 +27,7 @@ mod progress;
 mod publish;
 pub mod received;
 mod records;
+pub mod room;
 mod server;
 pub mod share;
 mod store;

@@ -175,7 +175,7 @@ pub enum Shelf {
 ///
 /// Every method may be called while others are under way.
 #[allow(async_fn_in_trait, reason = "the client is generic over it and never asks for Send")]
-pub trait Platform {
+pub trait Platform: 'static {
     /// A buffer of media.
     type Bytes: Bulk + Clone + 'static;
     /// A file to upload.

@@ -11,7 +11,7 @@
 
 use ciborium::Value;
 use gloaming_api::share::ShareKind;
-use gloaming_ids::{AccountId, ObjectId, RecordId, ShareId, UnixMillis, VideoId};
+use gloaming_ids::{AccountId, ObjectId, RecordId, RoomId, ShareId, UnixMillis, VideoId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 const FORMAT: u8 = 1;
@@ -170,6 +170,35 @@ pub(crate) struct ContactRecord {
     pub(crate) verified_at: UnixMillis,
 }
 
+/// A room that the owner of the library made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RoomRecord {
+    pub(crate) room: RoomId,
+    /// What it is called.
+    pub(crate) name: String,
+    /// What stands behind its link's `#`. It changes when the host removes somebody.
+    pub(crate) fragment: Fragment,
+    /// How many removals came before this link.
+    pub(crate) number: u32,
+    /// Whether the host admits everybody one by one.
+    pub(crate) lobby: bool,
+    /// What makes this account the host.
+    pub(crate) host: HostSeed,
+    /// When it was made.
+    pub(crate) created_at: UnixMillis,
+}
+
+/// What a room's host signs with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct HostSeed(pub(crate) serde_bytes::ByteArray<32>);
+
+impl std::fmt::Debug for HostSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostSeed(..)")
+    }
+}
+
 /// What was seen of the log of a video's grants, so that what is shown later can be compared with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LogRecord {
@@ -226,6 +255,7 @@ pub(crate) enum Record {
     Share(Kept<ShareRecord>),
     Log(Kept<LogRecord>),
     Contact(Kept<ContactRecord>),
+    Room(Kept<RoomRecord>),
     /// Of a kind that this build does not know. Never written again from here.
     Unknown,
     /// There is a record, and it cannot be read.
@@ -271,6 +301,7 @@ impl Record {
             Record::Share(_) => "share",
             Record::Log(_) => "grant-log",
             Record::Contact(_) => "contact",
+            Record::Room(_) => "room",
             Record::Unknown | Record::Unreadable(_) => "unknown",
         }
     }
@@ -285,6 +316,7 @@ impl Record {
             Record::Share(body) => body.write(),
             Record::Log(body) => body.write(),
             Record::Contact(body) => body.write(),
+            Record::Room(body) => body.write(),
             Record::Unknown | Record::Unreadable(_) => unreachable!("what is not understood is not written"),
         };
         let envelope = Envelope { kind: self.kind().into(), v: FORMAT, seen, at, body };
@@ -308,6 +340,7 @@ impl Record {
             "share" => Kept::read(body).map(Record::Share),
             "grant-log" => Kept::read(body).map(Record::Log),
             "contact" => Kept::read(body).map(Record::Contact),
+            "room" => Kept::read(body).map(Record::Room),
             _ => Some(Record::Unknown),
         };
         Ok((record.unwrap_or(Record::Unreadable(Fault::Damaged)), seen))

@@ -12,11 +12,15 @@ use std::{
     time::Duration,
 };
 
-use futures::future::{join, try_join_all};
+use futures::{
+    FutureExt,
+    channel::oneshot,
+    future::{LocalBoxFuture, Shared, WeakShared, join, join_all, try_join, try_join_all},
+};
 use gloaming_api::video::{MAX_OBJECTS, SignedDownload, VideoOpened, VideoState};
 use gloaming_ids::{ObjectId, ShareId, VideoId};
 use gloaming_keys::{SegmentKey, SegmentKeys, VideoSecret, VideoVerifier, ViewShare, fragment_aad, sha256};
-use gloaming_package::{FragmentRow, Index, OpenError, Part, VirtualMp4, VirtualPart, dash, hls};
+use gloaming_package::{FragmentRow, Index, Kind, OpenError, Part, VirtualMp4, VirtualPart, dash, hls};
 
 use crate::{
     ClientError, Platform, Session,
@@ -59,6 +63,11 @@ struct Opened<B> {
     at: Duration,
 }
 
+/// A segment on its way: whoever wants it meanwhile waits for the same one. It is given up when nobody waits any more.
+type OnItsWay<B> = LocalBoxFuture<'static, Result<B, ClientError>>;
+/// Those that are, by track and number.
+type Coming<B> = HashMap<(u16, u32), WeakShared<OnItsWay<B>>>;
+
 struct Inner<P: Platform> {
     server: Server<P>,
     right: Right<P>,
@@ -69,6 +78,7 @@ struct Inner<P: Platform> {
     addresses: Addresses,
     /// The oldest first.
     kept: RefCell<VecDeque<Opened<P::Bytes>>>,
+    coming: RefCell<Coming<P::Bytes>>,
 }
 
 impl<P: Platform> Clone for OpenVideo<P> {
@@ -193,9 +203,9 @@ impl<P: Platform> OpenVideo<P> {
         index: Index,
     ) -> Result<Self, ClientError> {
         let layout = VirtualMp4::new(&index)?;
-        let (addresses, kept) = Default::default();
+        let (addresses, kept, coming) = Default::default();
         let video = index.video();
-        Ok(Self(Rc::new(Inner { server, right, video, version, index, layout, addresses, kept })))
+        Ok(Self(Rc::new(Inner { server, right, video, version, index, layout, addresses, kept, coming })))
     }
 
     /// Which.
@@ -269,6 +279,19 @@ impl<P: Platform> OpenVideo<P> {
         Ok((bytes, part.media_type()))
     }
 
+    /// Opens what any player asks for first, so that it is here when the player asks: the beginnings of the only picture
+    /// and the only sound. Where there is a choice, nothing: a segment under a share is granted and counted. What goes wrong
+    /// comes again with the player's own request.
+    pub async fn open_beginning(&self) {
+        let only = |kind| {
+            let tracks = self.0.index.tracks();
+            let mut tracks = (0_u16..).zip(tracks).filter(|(_, about)| about.kind == kind);
+            tracks.next().filter(|_| tracks.next().is_none())
+        };
+        let tracks = [Kind::Video, Kind::Audio].into_iter().filter_map(only);
+        let _ = join_all(tracks.map(|(track, _)| self.segment(track, 0))).await;
+    }
+
     /// One segment, opened.
     pub async fn segment(&self, track: u16, segment: u32) -> Result<P::Bytes, ClientError> {
         self.tidy();
@@ -276,14 +299,40 @@ impl<P: Platform> OpenVideo<P> {
         if let Some(opened) = self.0.kept.borrow().iter().find(|opened| opened.name == name) {
             return Ok(opened.bytes.clone());
         }
+        let coming = self.0.coming.borrow().get(&name).and_then(WeakShared::upgrade);
+        coming.unwrap_or_else(|| self.send_for(track, segment)).await
+    }
+
+    fn send_for(&self, track: u16, segment: u32) -> Shared<OnItsWay<P::Bytes>> {
+        let video = self.clone();
+        let coming = async move { video.open_segment(track, segment).await }.boxed_local().shared();
+        let mut all = self.0.coming.borrow_mut();
+        all.retain(|_, coming| coming.upgrade().is_some());
+        all.extend(coming.downgrade().map(|weak| ((track, segment), weak)));
+        coming
+    }
+
+    async fn open_segment(&self, track: u16, segment: u32) -> Result<P::Bytes, ClientError> {
+        let name = (track, segment);
         let runs = self.runs(track, segment)?;
+        let (granted, next) = oneshot::channel();
+        // The bytes do not wait for their key.
         let opening = async {
-            let key = self.key(track, segment).await?;
-            // The next grants come while these bytes do, so that playing on waits for none.
-            let opened = try_join_all(runs.iter().map(|run| self.open_with(run, &key)));
-            join(opened, self.ask_ahead(track, segment)).await.0
+            let key = async {
+                let key = self.key(track, segment).await?;
+                let _ = granted.send(());
+                Ok(key)
+            };
+            let (key, sealed) = try_join(key, try_join_all(runs.iter().map(|run| self.fetch(run)))).await?;
+            try_join_all(runs.iter().zip(sealed).map(|(run, sealed)| self.open_with(run, sealed, &key))).await
         };
-        let opened = opening.await;
+        // The next grants come while these bytes do, so that playing on waits for none.
+        let ahead = async {
+            if next.await.is_ok() {
+                self.ask_ahead(track, segment).await;
+            }
+        };
+        let opened = join(opening, ahead).await.0;
         if let Some(playback) = self.playback() {
             if opened.is_ok() {
                 playback.done_with(track, segment);
@@ -370,19 +419,28 @@ impl<P: Platform> OpenVideo<P> {
 
     /// Fetches, checks and opens neighbouring fragments.
     pub(crate) async fn open_run(&self, run: &Run) -> Result<Vec<P::Bytes>, ClientError> {
-        let key = self.key(run.track, run.segment).await?;
-        self.open_with(run, &key).await
+        let (key, sealed) = try_join(self.key(run.track, run.segment), self.fetch(run)).await?;
+        self.open_with(run, sealed, &key).await
     }
 
-    async fn open_with(&self, run: &Run, key: &SegmentKey) -> Result<Vec<P::Bytes>, ClientError> {
-        let range = run.range();
+    async fn fetch(&self, run: &Run) -> Result<P::Bytes, ClientError> {
         let object = run.fragments[0].object;
         let ahead = |object| self.ahead(run.track, object);
         let platform = &*self.0.server.platform;
         let sign = async |objects| self.sign(objects).await;
-        let sealed = fetch(platform, sign, &self.0.addresses, ahead, object, range.clone()).await?;
+        fetch(platform, sign, &self.0.addresses, ahead, object, run.range()).await
+    }
+
+    async fn open_with(
+        &self,
+        run: &Run,
+        sealed: P::Bytes,
+        key: &SegmentKey,
+    ) -> Result<Vec<P::Bytes>, ClientError> {
+        let platform = &*self.0.server.platform;
+        let first = run.range().start;
         let opening = run.fragments.iter().map(|fragment| {
-            let start = fragment.offset - range.start;
+            let start = fragment.offset - first;
             let job = OpenJob {
                 key: SegmentKey::from_bytes(*key.expose()),
                 number: fragment.number,

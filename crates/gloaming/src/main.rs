@@ -1,7 +1,7 @@
 //! Gloaming: a self-hosted, end-to-end-encrypted home for video. One binary: the server, and every client verb.
 //!
 //! * [`offline`]: verbs that need no server (`seal`, `open`, `probe`, …).
-//! * [`online`]: verbs that need one (`account`, `upload`, `ls`, `play`, `share`, `view`, …).
+//! * [`online`]: verbs that need one (`account`, `upload`, `ls`, `play`, `share`, `view`, `room`, …).
 //! * [`serve`], [`admin`]: the server, and looking after it.
 //! * [`failure`]: how a verb fails, and the exit codes.
 //! * [`terminal`]: how a verb speaks: text or JSON on standard output, progress on a terminal.
@@ -87,6 +87,7 @@ verbs! {
     Revoke(online::Revoke),
     Grants(online::Grants),
     View(online::View),
+    Room(online::Room),
     Trash(online::Trash),
     Restore(online::Restore),
     Delete(online::Delete),

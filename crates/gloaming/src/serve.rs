@@ -42,6 +42,14 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<String>,
 
+    /// Address and port for the media of rooms, UDP and TCP; or "off" [default: port 8422 of the address it listens on]
+    #[arg(long, value_name = "ADDR")]
+    forwarder_listen: Option<String>,
+
+    /// Address by which browsers reach that port, if it is another: behind NAT, in containers
+    #[arg(long, value_name = "IP")]
+    forwarder_announce: Vec<String>,
+
     /// How the log is written [default: pretty]
     #[arg(long, value_name = "FORMAT", value_parser = ["pretty", "json"])]
     log: Option<String>,
@@ -97,6 +105,7 @@ impl ServerFlags {
 impl Run for Serve {
     fn run(self, terminal: &Terminal) -> Result<(), Failure> {
         let proxies = (!self.trusted_proxy.is_empty()).then(|| self.trusted_proxy.join(","));
+        let announced = (!self.forwarder_announce.is_empty()).then(|| self.forwarder_announce.join(","));
         let config = self.settings.config(&[
             ("listen", self.listen),
             ("tls", self.tls),
@@ -104,6 +113,8 @@ impl Run for Serve {
             ("tls_key", self.tls_key),
             ("trusted_proxy", proxies),
             ("metrics_listen", self.metrics_listen),
+            ("forwarder_listen", self.forwarder_listen),
+            ("forwarder_announce", announced),
             ("log", self.log),
             ("s3_endpoint", self.s3_endpoint),
             ("s3_public_endpoint", self.s3_public_endpoint),
@@ -152,6 +163,10 @@ fn announce(server: &Server, address: std::net::SocketAddr, plain: bool, termina
     let url = server.base_url(address);
     if let Some(metrics) = server.metrics_address() {
         terminal.note(&format!("Metrics: http://{metrics}/metrics"));
+    }
+    if let [first, more @ ..] = server.media_addresses() {
+        let more: String = more.iter().map(|address| format!(", {address}")).collect();
+        terminal.note(&format!("Media of rooms (UDP and TCP): {first}{more}"));
     }
     let mut out = std::io::stdout().lock();
     // Whoever closed standard output does not want to know.

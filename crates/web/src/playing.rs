@@ -14,7 +14,7 @@ use gloaming_client::{ClientError, Download, OpenVideo, platform::Bulk};
 use gloaming_package::Kind;
 use js_sys::{Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortSignal;
 
 use crate::{
@@ -68,6 +68,15 @@ pub(crate) fn playable(open: &OpenVideo<Browser>, title: String, resume_at: f64)
         chapters: Vec::new(),
         details,
     }
+}
+
+/// Opens a video's beginning while the page gets its player ready, unless it goes on somewhere else (seconds).
+pub(crate) fn open_beginning(open: &OpenVideo<Browser>, resume_at: f64) {
+    if resume_at > 0.0 {
+        return;
+    }
+    let open = open.clone();
+    spawn_local(async move { open.open_beginning().await });
 }
 
 /// Which video, and which part of it, an address of the player's means.

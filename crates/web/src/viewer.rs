@@ -23,7 +23,7 @@ use crate::{
     convert::{Answer, fault, from_js, id, thrown, to_js, vault_error},
     host::Host,
     platform::{Browser, sleep},
-    playing::{Downloads, address, part, playable},
+    playing::{Downloads, address, open_beginning, part, playable},
     wire::{LinkAsk, SharedTitle, Showing, ViewerEvent},
 };
 
@@ -80,6 +80,7 @@ impl WebViewer {
         let begun = Viewing::begin(&self.0.client, &link, password, video, embedded).await;
         let viewing = Rc::new(begun.map_err(thrown)?);
         let open = viewing.video().clone();
+        open_beginning(&open, 0.0);
         self.0.videos.take();
         self.0.over.take();
         self.0.videos.borrow_mut().insert(open.video(), open.clone());
@@ -98,12 +99,13 @@ impl WebViewer {
         }))
     }
 
-    /// Opens another video of the share, or the same one again after it was over.
+    /// Opens another video of the share, or the same one again after it was over, to go on at `resume_at` (seconds).
     #[wasm_bindgen(js_name = openVideo)]
-    pub async fn open_video(&self, video: String) -> Answer {
+    pub async fn open_video(&self, video: String, resume_at: f64) -> Answer {
         let video: VideoId = id(&video)?;
         let open = self.viewing()?.open(video).await.map_err(thrown)?;
-        let playable = playable(&open, self.title(video)?, 0.0);
+        open_beginning(&open, resume_at);
+        let playable = playable(&open, self.title(video)?, resume_at);
         self.0.over.borrow_mut().remove(&video);
         self.0.videos.borrow_mut().insert(video, open);
         Ok(to_js(&playable))

@@ -364,6 +364,43 @@ pub(crate) struct Share {
     pub(crate) watched_at: Option<u64>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RoomAsk {
+    pub(crate) room: String,
+    pub(crate) fragment: String,
+    /// 32 bytes.
+    pub(crate) host: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) lobby: bool,
+    pub(crate) door: gloaming_api::room::RoomDoor,
+    pub(crate) max_seats: u32,
+    pub(crate) expires_at: Option<u64>,
+    pub(crate) hide_addresses: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Room {
+    pub(crate) room: String,
+    pub(crate) name: String,
+    /// Whole, with its secret.
+    pub(crate) link: Option<String>,
+    pub(crate) lobby: bool,
+    pub(crate) created_at: u64,
+    pub(crate) max_seats: u32,
+    pub(crate) expires_at: Option<u64>,
+    pub(crate) live: u32,
+}
+
+/// With what somebody comes into a room. Goes to the worker that holds the room, and never to the page.
+#[derive(Serialize)]
+pub(crate) struct RoomKeys {
+    pub(crate) username: String,
+    pub(crate) device: Vec<u8>,
+    pub(crate) host: Option<Vec<u8>>,
+}
+
 /// One's own contact link, whole.
 #[derive(Serialize)]
 pub(crate) struct OwnContact {

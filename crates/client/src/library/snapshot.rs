@@ -4,11 +4,11 @@ use std::{
 };
 
 use gloaming_api::library::EMPTY_HEAD;
-use gloaming_ids::{AccountId, RecordId, ShareId, UnixMillis, VideoId};
+use gloaming_ids::{AccountId, RecordId, RoomId, ShareId, UnixMillis, VideoId};
 
 use crate::records::{
-    ContactRecord, Digest, Fault, Kept, LogRecord, PlaylistRecord, PositionRecord, PosterInfo, Record, Seen,
-    SettingsRecord, ShareRecord, TrackSummary, VideoRecord,
+    ContactRecord, Digest, Fault, Kept, LogRecord, PlaylistRecord, PositionRecord, PosterInfo, Record,
+    RoomRecord, Seen, SettingsRecord, ShareRecord, TrackSummary, VideoRecord,
 };
 
 /// Heads that are remembered, so that what other writers had seen can be checked.
@@ -115,6 +115,7 @@ pub(crate) struct Snapshot {
     shares: HashMap<ShareId, RecordId>,
     logs: HashMap<VideoId, RecordId>,
     contacts: HashMap<AccountId, RecordId>,
+    rooms: HashMap<RoomId, RecordId>,
 }
 
 impl Default for Snapshot {
@@ -131,6 +132,7 @@ impl Default for Snapshot {
             shares: HashMap::new(),
             logs: HashMap::new(),
             contacts: HashMap::new(),
+            rooms: HashMap::new(),
         }
     }
 }
@@ -189,6 +191,7 @@ impl Snapshot {
                 Some(Record::Share(record)) => index(&mut self.shares, record.known.share, id, there),
                 Some(Record::Log(record)) => index(&mut self.logs, record.known.video, id, there),
                 Some(Record::Contact(record)) => index(&mut self.contacts, record.known.account, id, there),
+                Some(Record::Room(record)) => index(&mut self.rooms, record.known.room, id, there),
                 Some(Record::Settings(_)) => self.settings = there.then_some(id),
                 Some(Record::Playlist(_) | Record::Unknown | Record::Unreadable(_)) | None => {}
             }
@@ -280,6 +283,17 @@ impl Snapshot {
 
     pub(crate) fn contacts(&self) -> impl Iterator<Item = &ContactRecord> {
         self.contacts.keys().filter_map(|account| Some(&self.contact_kept(*account)?.known))
+    }
+
+    pub(crate) fn room_kept(&self, room: RoomId) -> Option<&Kept<RoomRecord>> {
+        match self.record(self.rooms.get(&room))? {
+            Record::Room(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = &RoomRecord> {
+        self.rooms.keys().filter_map(|room| Some(&self.room_kept(*room)?.known))
     }
 
     pub(crate) fn playlist_kept(&self, list: RecordId) -> Option<&Kept<PlaylistRecord>> {

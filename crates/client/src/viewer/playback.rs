@@ -432,6 +432,15 @@ impl<P: Platform> Playback<P> {
         self.lanes[lane].lock().await
     }
 
+    /// One after the other: two who each took what is free would wait for one another for ever.
+    async fn all_lanes(&self) -> Vec<MutexGuard<'_, ()>> {
+        let mut all = Vec::with_capacity(LANES);
+        for lane in &self.lanes {
+            all.push(lane.lock().await);
+        }
+        all
+    }
+
     /// Refreshes the playback when its end is near. Where it has ended already, the server will say so.
     async fn keep_alive(&self) -> Result<(), ClientError> {
         let platform = &*self.server.platform;
@@ -441,7 +450,7 @@ impl<P: Platform> Playback<P> {
         }
         let generation = self.generation.get();
         {
-            let _all = futures::future::join_all(self.lanes.iter().map(Mutex::lock)).await;
+            let _all = self.all_lanes().await;
             if self.generation.get() != generation || !due() {
                 return Ok(());
             }
@@ -486,7 +495,7 @@ impl<P: Platform> Playback<P> {
 
     /// Another playback in place of the one of this generation, unless somebody else has seen to it.
     async fn begin_again(&self, generation: u64) -> Result<(), ClientError> {
-        let _all = futures::future::join_all(self.lanes.iter().map(Mutex::lock)).await;
+        let _all = self.all_lanes().await;
         if self.generation.get() != generation {
             return Ok(());
         }

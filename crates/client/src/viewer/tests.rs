@@ -4,12 +4,16 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
+    mem,
     ops::Range,
+    pin::pin,
     rc::Rc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use futures::executor::block_on;
+use futures::future::join;
 use gloaming_api::{
     ErrorBody, ErrorCode,
     playback::{PlaybackRefresh, PlaybackRefreshed, PlaybackStart, PlaybackStarted},
@@ -215,6 +219,9 @@ impl Platform for Stage {
     }
     async fn call(&self, request: ApiRequest) -> Result<ApiResponse, Offline> {
         self.pass(Duration::from_millis(20));
+        // Whoever asks meanwhile is on the way too.
+        let mut on_the_way = true;
+        poll_fn(|_| if mem::take(&mut on_the_way) { Poll::Pending } else { Poll::Ready(()) }).await;
         let (status, body, retry_after) = match self.answer(&request) {
             Ok(body) => (200, body, None),
             Err((code, detail)) => {
@@ -269,12 +276,23 @@ fn playing() -> (Rc<Stage>, Playback<Stage>) {
     let stage = Rc::new(Stage::default());
     let server = Server::new(Rc::clone(&stage));
     let door = Door { share: SHARE, video: Some(VIDEO), token: None, embedded: false };
-    let begun = block_on(begin(&server, &door)).unwrap();
+    let begun = in_turns(begin(&server, &door)).unwrap();
     (stage, Playback::new(server, door, ViewSalt::from_bytes([1; 32]), VIDEO, begun))
 }
 
 fn ask(playback: &Playback<Stage>) -> Result<(), ClientError> {
-    block_on(playback.sign(&[])).map(drop)
+    in_turns(playback.sign(&[])).map(drop)
+}
+
+/// Nothing here wakes anybody, so each is asked again and again; but not for ever.
+fn in_turns<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    let ready = (0..10_000).find_map(|_| match future.as_mut().poll(&mut context) {
+        Poll::Ready(ready) => Some(ready),
+        Poll::Pending => None,
+    });
+    ready.expect("somebody gets on")
 }
 
 #[test]
@@ -352,6 +370,15 @@ fn a_server_that_always_refuses_is_not_asked_for_ever() {
     assert_eq!(ask(&playback).unwrap_err().code(), "counter_used");
     stage.refusals.take();
     ask(&playback).unwrap();
+}
+
+#[test]
+fn two_who_are_refused_at_once_begin_anew_together() {
+    let (stage, playback) = playing();
+    stage.refusals.replace(vec![(ErrorCode::BadProof, None); 2]);
+    let (one, other) = in_turns(join(playback.sign(&[]), playback.sign(&[])));
+    assert!(one.is_ok() && other.is_ok());
+    assert_eq!(stage.exchanges.get(), 2);
 }
 
 #[test]

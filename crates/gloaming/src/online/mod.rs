@@ -3,6 +3,7 @@
 //! * [`remote`]: which server, which profile, whose password.
 //! * [`machine`]: this machine, as the client wants it.
 //! * [`play`]: a video on a loopback address, for any player.
+//! * [`room`]: rooms, made here and visited without a browser.
 
 mod account;
 mod contact;
@@ -17,6 +18,7 @@ mod play;
 mod playlist;
 mod received;
 mod remote;
+mod room;
 mod share;
 mod tls;
 mod upload;
@@ -34,6 +36,7 @@ pub(crate) use play::Play;
 pub(crate) use playlist::Playlist;
 pub(crate) use received::Received;
 pub(crate) use remote::Remote;
+pub(crate) use room::Room;
 pub(crate) use share::{Policy, Publish, Revoke, Share, Shares};
 pub(crate) use upload::Upload;
 pub(crate) use verify::Verify;

@@ -114,16 +114,27 @@ impl Remote {
         Address { server: server.to_string(), pin, cacert }
     }
 
+    /// For a room's link: the server that it names, and a client of it that opens sockets and says nothing of who asks.
+    pub(crate) fn visitor(&self, link: &str) -> Result<(reqwest::Client, Url), Failure> {
+        let (server, address) = self.linked(link)?;
+        Ok((tls::upgradable(address.pin.as_deref(), address.cacert.as_deref())?, server))
+    }
+
     /// A client of the server that a link names: nobody is signed in there, and this profile's account stays unsaid.
     pub(crate) fn viewer(&self, link: &str) -> Result<Client<Machine>, Failure> {
+        let (server, address) = self.linked(link)?;
+        let name = hex::encode(&gloaming_keys::sha256(server.as_str().as_bytes())[..8]);
+        address.client(server, self.folder()?.join("viewing").join(name), false)
+    }
+
+    fn linked(&self, link: &str) -> Result<(Url, Address), Failure> {
         let server = server_of(link).or_else(|| self.server.clone()).ok_or_else(|| {
             let message = "the link names no server; copy all of it, from https:// on";
             Failure::new(Exit::Usage, "link_incomplete", message)
         })?;
         let known = self.known()?.filter(|known| known.server == server.as_str());
         let address = self.trusting(known.as_ref(), &server);
-        let name = hex::encode(&gloaming_keys::sha256(server.as_str().as_bytes())[..8]);
-        address.client(server, self.folder()?.join("viewing").join(name), false)
+        Ok((server, address))
     }
 
     /// Whoever is signed in.

@@ -14,13 +14,27 @@ use crate::failure::{Exit, Failure};
 /// An HTTP client. `pin` is the SHA-256 of the one certificate that is believed; `authorities` a file of others to
 /// believe beside the system's.
 pub(crate) fn http(pin: Option<&str>, authorities: Option<&Path>) -> Result<reqwest::Client, Failure> {
+    client(pin, authorities, |builder| builder)
+}
+
+/// The same for connections that become something else: a WebSocket begins as HTTP/1.1.
+pub(crate) fn upgradable(pin: Option<&str>, authorities: Option<&Path>) -> Result<reqwest::Client, Failure> {
+    client(pin, authorities, reqwest::ClientBuilder::http1_only)
+}
+
+fn client(
+    pin: Option<&str>,
+    authorities: Option<&Path>,
+    adjust: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, Failure> {
     let base = || {
-        reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("gloaming/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(std::time::Duration::from_secs(10))
             .read_timeout(std::time::Duration::from_secs(60))
             // A server that sends its clients elsewhere is not the server that was named.
-            .redirect(reqwest::redirect::Policy::none())
+            .redirect(reqwest::redirect::Policy::none());
+        adjust(builder)
     };
     let built = |builder: reqwest::ClientBuilder| {
         builder.build().map_err(|error| Failure::new(Exit::Bug, "no_http", error.to_string()))

@@ -143,6 +143,7 @@ impl Home {
     pub(crate) fn start(&mut self) -> Option<String> {
         let mut config = gloaming_server::Config::new(self.path("server"));
         config.public_url = Some(self.url.parse().unwrap());
+        config.forwarder.listen = gloaming_server::ForwarderListen::Off;
         let clock = Arc::clone(&self.clock);
         config.clock = Arc::new(move || {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
@@ -183,6 +184,11 @@ impl Home {
             made["phrase"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
         let phrase = words.join(" ");
         (home, phrase)
+    }
+
+    /// The server's own address, without the proxy, which carries no WebSockets.
+    pub(crate) fn direct(&self) -> String {
+        format!("http://{}", self.at)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -296,6 +302,7 @@ pub(crate) fn secure_server(data: &Path) -> (String, String, String) {
     let at = free_port();
     let mut config = gloaming_server::Config::new(data);
     config.tls = gloaming_server::Tls::SelfSigned;
+    config.forwarder.listen = gloaming_server::ForwarderListen::Off;
     config.public_url = Some(format!("https://{at}").parse().unwrap());
     let (told, tell) = mpsc::channel();
     thread::spawn(move || {

@@ -3,6 +3,7 @@
 //! * [`access`]: who is signed in, locking and unlocking, the account.
 //! * [`library`]: the videos' records, playlists, settings.
 //! * [`people`]: contacts, and what they gave or lent.
+//! * [`rooms`]: rooms that this account made, and with what it comes into rooms.
 //! * [`shares`]: letting others watch, and the log of it.
 //! * [`uploads`]: the queue of uploads.
 //! * [`watch`]: open videos, posters, downloads.
@@ -10,6 +11,7 @@
 mod access;
 mod library;
 mod people;
+mod rooms;
 mod shares;
 mod uploads;
 mod watch;

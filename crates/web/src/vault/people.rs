@@ -13,7 +13,7 @@ use super::{WebVault, access::origin, shares};
 use crate::{
     convert::{Answer, from_js, id, thrown, to_js, vault_error},
     platform::Browser,
-    playing::playable,
+    playing::{open_beginning, playable},
     wire::{self, ContactAsk, PersonAsk, SharedTitle},
 };
 
@@ -97,6 +97,7 @@ impl WebVault {
     pub async fn open_received(&self, share: String, video: String) -> Answer {
         let received = self.opened_received(&share, &video).await?;
         let open = received.video().clone();
+        open_beginning(&open, 0.0);
         let showing = wire::ReceivedShowing {
             kind: received.kind().into(),
             from: received.from().into(),

@@ -14,7 +14,7 @@ use super::WebVault;
 use crate::{
     convert::{Answer, fault, id, to_js},
     platform::Browser,
-    playing::{Downloads, address, part, playable},
+    playing::{Downloads, address, open_beginning, part, playable},
 };
 
 /// What a poster may be. Anything else is not passed to the page as an image.
@@ -63,6 +63,7 @@ impl WebVault {
             .position
             .filter(|at| !row.finished && at + NEAR_END_SECONDS < duration.as_secs_f64())
             .unwrap_or_default();
+        open_beginning(&open, resume_at);
         let playable = playable(&open, row.title, resume_at);
         self.0.theatre.videos.borrow_mut().insert(video, open);
         Ok(to_js(&playable))
