@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 
-/** Fetched when they are used: the core with its face, the player. */
-const LATER = /\.wasm$|shaka|\.map$/;
+/** Fetched when they are used: the core with its face, the player, rooms. */
+const LATER = /\.wasm$|shaka|\.map$|room[^/]*$/i;
 const AT_ONCE_MAX = 200 * 1000;
 /** Smaller files gain nothing. */
 const WORTH_IT = 512;

@@ -9,6 +9,18 @@ export type Line = { origin: string; stop: () => Promise<void> };
 /** So many bytes wait in the line at most; then the server is made to wait. */
 const QUEUE = 256 * 1024;
 
+/** Does things when they are due, and each after the one before it: timers of different lengths keep no order among themselves. */
+function inOrder(): (due: number, act: () => void) => void {
+  const waiting: { due: number; act: () => void }[] = [];
+  const next = () => {
+    while (waiting[0] && waiting[0].due <= performance.now()) waiting.shift()!.act();
+    if (waiting[0]) setTimeout(next, waiting[0].due - performance.now());
+  };
+  return (due, act) => {
+    if (waiting.push({ due, act }) === 1) setTimeout(next, due - performance.now());
+  };
+}
+
 export async function openLine(target: () => string, megabits: number, roundTripMs: number): Promise<Line> {
   const open = new Set<Socket>();
   /** When the line has room for the next byte. */
@@ -26,20 +38,21 @@ export async function openLine(target: () => string, megabits: number, roundTrip
         setTimeout(() => (near.destroy(), far.destroy()), roundTripMs);
       });
     }
-    near.on("data", (bytes) => void setTimeout(() => far.write(bytes), roundTripMs / 2));
-    near.on("end", () => void setTimeout(() => far.end(), roundTripMs / 2));
+    const up = inOrder();
+    const down = inOrder();
+    near.on("data", (bytes: Buffer) => up(performance.now() + roundTripMs / 2, () => far.write(bytes)));
+    near.on("end", () => up(performance.now() + roundTripMs / 2, () => far.end()));
     far.on("data", (bytes: Buffer) => {
-      const now = performance.now();
-      free = Math.max(free, now) + (bytes.length * 8) / (megabits * 1000);
+      free = Math.max(free, performance.now()) + (bytes.length * 8) / (megabits * 1000);
       queued += bytes.length;
       if (queued > QUEUE) far.pause();
-      setTimeout(() => {
+      down(free + roundTripMs / 2, () => {
         queued -= bytes.length;
         near.write(bytes);
         if (queued <= QUEUE) for (const socket of open) socket.resume();
-      }, free - now + roundTripMs / 2);
+      });
     });
-    far.on("end", () => void setTimeout(() => near.end(), Math.max(0, free - performance.now()) + roundTripMs / 2));
+    far.on("end", () => down(Math.max(free, performance.now()) + roundTripMs / 2, () => near.end()));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -72,6 +72,9 @@ async function published(title: string): Promise<{ link: string; own: string }> 
   const made = owner.getByRole("dialog", { name: "The link is ready" });
   const link = await made.getByRole("textbox", { name: "Link for Everybody" }).inputValue();
   await made.getByRole("button", { name: "Done" }).click();
+  // Its player would go on filling the same line.
+  await owner.getByRole("link", { name: "Gloaming: Library" }).click();
+  await expect(card(owner, title)).toBeVisible();
   return { link, own };
 }
 

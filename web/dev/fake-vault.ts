@@ -1,7 +1,7 @@
 // A make-believe vault, to look at every screen and state without a server. Never bundled, never tested against.
 // Choose a scenario with ?scenario=… or, on a page that is open, with show("…", "/address") (see tests/states.ts).
 
-import type { Access, Contact, GrantLog, Id, LibraryQuery, Playable, Policy, Probe, Received, Share, TrackReport, UploadState, Vault, VaultEvent, VideoRow } from "../src/core/vault";
+import type { Access, Contact, GrantLog, Id, LibraryQuery, Playable, Policy, Probe, Received, Room, Share, TrackReport, UploadState, Vault, VaultEvent, VideoRow } from "../src/core/vault";
 
 export type Fake = { vault: Vault; onVault: (listener: (event: VaultEvent) => void) => () => void };
 
@@ -214,6 +214,10 @@ export function makeFake(scenario: string): Fake {
       sent("r6", { contents: { state: "refused", error: { code: "tampered", message: "" } } }),
     ];
 
+  const madeRoom = (name: string, live: number, lobby: boolean): Room => ({
+    room: `01930000-0000-7000-8000-00000000c${String(name.length).padStart(3, "0")}`, name, live, lobby, createdAt: NOW - 3 * DAY, maxSeats: 8, expiresAt: null,
+    link: `https://home.example/r/01930000-0000-7000-8000-0000000000c0#${"AQABAgMEBQYHCAkKCwwNDg8Q".repeat(4)}`,
+  });
   const vault: Vault = {
     access: () => (scenario === "starting" ? never() : later(access)),
     retry: () => later(access, 400),
@@ -323,6 +327,13 @@ export function makeFake(scenario: string): Fake {
     },
     downloadReceived: () => fail("offline"),
     grantLog: () => (scenario === "log-changed" ? fail("fork") : later(log)),
+    rooms: () =>
+      scenario === "rooms-failed" ? fail("offline") :
+      later(scenario !== "rooms" ? [] : [madeRoom("Tuesday, 7 pm", 3, true), madeRoom(LONG, 0, false), { ...madeRoom("", 1, false), link: null, expiresAt: NOW + 5 * DAY }]),
+    makeRoom: () => later(madeRoom("Thursday", 0, false), 60),
+    endRoom: async () => undefined,
+    lendRoomKeys: async () => ({ username: "mara", host: true }),
+    changeRoomLink: async () => undefined,
     open: (id) => {
       if (scenario === "video-failed") return fail("tampered");
       if (scenario === "video-loading") return never();

@@ -32,7 +32,7 @@ export function makeFakeViewer(scenario: string): FakeViewer {
         videos: list.map((title, i) => ({ video: video.slice(0, -1) + String(i + 1), title })),
         playable: playable(video, titles[0]!),
       }),
-    openVideo: (id) => later(playable(id, titles[Number(id.at(-1)) - 1] ?? "")),
+    openVideo: (id, resumeAt) => later({ ...playable(id, titles[Number(id.at(-1)) - 1] ?? ""), resumeAt }),
     part: () => new Promise(() => undefined),
     report: async () => undefined,
     close: async () => undefined,

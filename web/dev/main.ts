@@ -3,8 +3,10 @@ import { router } from "../src/app/router.svelte";
 import { library } from "../src/library/library.svelte";
 import { start } from "../src/start";
 import { adding } from "../src/upload/adding.svelte";
+import { mountRoom as startRoom } from "../src/room/room";
 import { startViewer } from "../src/viewer/start";
 import { makeFake } from "./fake-vault";
+import { makeFakeRoom } from "./fake-room";
 import { makeFakeViewer } from "./fake-viewer";
 
 let stop: (() => void) | null = null;
@@ -18,8 +20,11 @@ function show(scenario: string, address: string): void {
   adding.close();
   router.go(address, { replace: true });
   scrollTo(0, 0);
-  const [, at, share, fragment = ""] = /^\/(v|embed)\/([^#]+)#?(.*)$/.exec(address) ?? [];
-  if (at && share) {
+  const [, at, share, fragment = ""] = /^\/(v|embed|r)\/([^#]+)#?(.*)$/.exec(address) ?? [];
+  if (at === "r" && share) {
+    const { begin, account, missing } = makeFakeRoom(scenario);
+    stop = startRoom({ at: "room", share, fragment }, account, begin, missing);
+  } else if (at && share) {
     const { viewer, onViewer } = makeFakeViewer(scenario);
     const missing = async () => (scenario === "viewer-unsupported" ? (["mse"] as const).slice() : []);
     stop = startViewer({ at: at === "v" ? "view" : "embed", share, fragment }, viewer, onViewer, missing);

@@ -1,5 +1,6 @@
 // Every word the page says, in one place, so that other languages can follow. (Exceptions: the sentence in index.html for
-// browsers that cannot run this file; the service worker's, who is no page; and what the core says of a file's tracks.)
+// browsers that cannot run this file; the service worker's, who is no page; what the core says of a file's tracks; and
+// room/messages.ts, which only rooms fetch.)
 // Plain words; no sentence without a next step.
 
 import type { Missing, ShareKind, Sort, UploadState } from "./core/vault";
@@ -44,6 +45,7 @@ export const m = {
     lostTitle: "There is nothing here",
     lost: "This address leads nowhere. The video or page may have been deleted, or the link was cut short.",
     toLibrary: "Go to the library",
+    roomFailed: "The room could not be fetched from the server. Check the network, and reload this page.",
   },
 
   missing: {
@@ -129,6 +131,7 @@ export const m = {
     continue: "Continue watching",
     all: "All videos",
     places: "Library and playlists",
+    rooms: "Rooms",
     playlists: "Playlists",
     newPlaylist: "New playlist",
     playlistName: "Name of the playlist",

@@ -5,6 +5,10 @@
 import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { WebSocket, WebSocketServer } from "ws";
+
+/** What is told instead of one message of the server's; null: what it said. */
+export type Tell = (message: Buffer) => Buffer[] | null;
 
 export type Gate = {
   origin: string;
@@ -16,6 +20,10 @@ export type Gate = {
   shut: (shut: boolean) => void;
   /** Says something else than the server did, to requests whose path begins so; null stops that. */
   lie: (path: string, answer: ((truth: unknown) => unknown) | null) => void;
+  /** Tells browsers something else than the server did, on their WebSockets; null stops that. */
+  tell: (tell: Tell | null) => void;
+  /** Breaks every WebSocket. */
+  cut: () => void;
   stop: () => Promise<void>;
 };
 
@@ -63,6 +71,32 @@ export async function openGate(target: () => string): Promise<Gate> {
     }
     pass(from, to);
   });
+  const sockets = new Set<WebSocket>();
+  let tell: Tell | null = null;
+  // What is compressed could not be lied about.
+  const door = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  server.on("upgrade", (from, socket, head) => {
+    if (gone) return void socket.destroy();
+    const { host } = new URL(target());
+    const { cookie = "", origin = "", "sec-websocket-protocol": protocols } = from.headers;
+    const onward = new WebSocket(`ws://${host}${from.url}`, protocols?.split(/, */) ?? [], { headers: { cookie, origin, host: from.headers.host }, perMessageDeflate: false });
+    onward.on("error", () => socket.destroy());
+    // Nobody is let in before the server has.
+    onward.on("open", () =>
+      door.handleUpgrade(from, socket, head, (browser) => {
+        sockets.add(browser);
+        browser.on("message", (data, binary) => onward.send(data, { binary }));
+        onward.on("message", (data: Buffer, binary) => {
+          for (const told of (binary && tell?.(data)) || [data]) browser.send(told, { binary });
+        });
+        for (const [one, other] of [[browser, onward], [onward, browser]] as const) {
+          one.on("error", () => undefined);
+          one.on("close", () => other.terminate());
+        }
+        browser.on("close", () => sockets.delete(browser));
+      }),
+    );
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -75,8 +109,11 @@ export async function openGate(target: () => string): Promise<Gate> {
     },
     shut: (shut) => (gone = shut),
     lie: (path, answer) => (answer ? lies.set(path, answer) : lies.delete(path)),
+    tell: (told) => (tell = told),
+    cut: () => sockets.forEach((socket) => socket.terminate()),
     stop: () =>
       new Promise((resolve) => {
+        for (const socket of sockets) socket.terminate();
         server.close(() => resolve());
         server.closeAllConnections();
       }),

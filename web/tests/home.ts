@@ -28,3 +28,9 @@ export async function openHome(browser: Browser): Promise<Home> {
 }
 
 export const chromiumOnly = () => test.skip(test.info().project.name !== "chromium", "the same code in every browser");
+
+/** Something that cannot be tested on this machine. */
+export function skipAloud(what: string): void {
+  console.log(`SKIPPED ${what}`);
+  test.skip(true, what);
+}

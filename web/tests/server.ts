@@ -17,6 +17,8 @@ export type Server = {
   setupLink: string;
   data: string;
   log: () => string;
+  /** Kills it as it stands, and starts it again on what it left. */
+  restart: () => Promise<void>;
   stop: () => Promise<void>;
 };
 
@@ -29,26 +31,50 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-export async function startServer(...more: string[]): Promise<Server> {
+export const startServer = (...more: string[]): Promise<Server> => startServerIn([], "127.0.0.1", ...more);
+
+/** In another network: started by a program that runs the rest of its words there, and at an address of that network. */
+export async function startServerIn(network: string[], address: string, ...more: string[]): Promise<Server> {
   const data = await mkdtemp(join(tmpdir(), "gloaming-web-"));
   const port = await freePort();
-  const child = spawn(BIN, ["serve", "--data", data, "--listen", `127.0.0.1:${port}`, ...more], { stdio: ["ignore", "pipe", "pipe"] });
-  let out = "";
-  child.stdout.on("data", (text: Buffer) => (out += text));
   let log = "";
-  child.stderr.on("data", (text: Buffer) => (log += text));
-  const setupLink = await new Promise<string>((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(`the server printed no set-up link in time:\n${out}\n${log}`)), PATIENCE_MS);
-    child.stdout.on("data", () => {
-      const link = /https?:\/\/\S+\/setup#\S+/.exec(out)?.[0];
-      if (!link) return;
-      clearTimeout(late);
-      resolve(link);
+  const start = (until: RegExp) => {
+    // Several servers run side by side, and one of them would have the usual port.
+    const [program = BIN, ...words] = [...network, BIN, "serve", "--data", data, "--listen", `${address}:${port}`, "--forwarder-listen", `${address}:0`, ...more];
+    const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
+    child.stderr.on("data", (text: Buffer) => (log += text));
+    let out = "";
+    const found = new Promise<string>((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`the server did not say ${until} in time:\n${out}\n${log}`)), PATIENCE_MS);
+      child.stdout.on("data", (text: Buffer) => {
+        out += text;
+        const line = until.exec(out)?.[0];
+        if (line === undefined) return;
+        clearTimeout(late);
+        resolve(line);
+      });
+      child.on("error", reject);
+      child.on("exit", (code) => reject(new Error(`the server ended with ${code}:\n${out}\n${log}`)));
     });
-    child.on("error", reject);
-    child.on("exit", (code) => reject(new Error(`the server ended with ${code}:\n${out}\n${log}`)));
-  });
-  return { listens: `http://127.0.0.1:${port}`, setupLink, data, log: () => log, stop: () => stop(child, data) };
+    return { child, found };
+  };
+  let running = start(/https?:\/\/\S+\/setup#\S+/);
+  const setupLink = await running.found;
+  return {
+    listens: `${more.includes("--tls") ? "https" : "http"}://${address}:${port}`,
+    setupLink,
+    data,
+    log: () => log,
+    async restart() {
+      await kill(running.child);
+      running = start(/https?:\/\/\S+/);
+      await running.found;
+    },
+    async stop() {
+      await kill(running.child);
+      await rm(data, { recursive: true, force: true });
+    },
+  };
 }
 
 /** A link for one account that may store so many bytes: less than the page lets an owner choose. */
@@ -59,11 +85,9 @@ export async function inviteWithQuota(server: Server, origin: string, quota: num
   return link;
 }
 
-async function stop(child: ChildProcess, data: string): Promise<void> {
-  if (child.exitCode === null) {
-    const over = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await over;
-  }
-  await rm(data, { recursive: true, force: true });
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const over = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await over;
 }

@@ -39,6 +39,21 @@ const shareFirst = async (page: Page) => {
 };
 const LINK = "/v/01930000-0000-7000-8000-000000000009#secret";
 const FRAME = "/embed/01930000-0000-7000-8000-000000000009#secret";
+const ROOM = "/r/01930000-0000-7000-8000-0000000000c0#secret";
+const checked = async (page: Page) => page.getByLabel("Your name in this room").waitFor();
+const joined = async (page: Page) => {
+  await checked(page);
+  await page.getByLabel("Your name in this room").fill("Mara");
+  await page.getByRole("button", { name: "Join without devices" }).click();
+};
+const inside = async (page: Page) => {
+  await joined(page);
+  await page.getByRole("list", { name: "People in the room" }).waitFor();
+};
+const then = (first: (page: Page) => Promise<unknown>, ...buttons: string[]) => async (page: Page) => {
+  await first(page);
+  for (const name of buttons) await page.getByRole("button", { name, exact: true }).or(page.getByRole("menuitem", { name })).first().click();
+};
 const viewing = async (page: Page) => page.getByRole("region", { name: /^Player/ }).waitFor();
 
 export const states: State[] = [
@@ -134,6 +149,21 @@ export const states: State[] = [
   ),
   ["embed", "viewer-mark", FRAME], ["embed-playing", "viewer-mark", FRAME, async (page) => { await page.getByRole("button", { name: "Play" }).click(); await viewing(page); }], ["embed-password", "viewer-password", FRAME, async (page) => page.getByLabel("Password", { exact: true }).waitFor()],
   ["embed-expired", "viewer-share_expired", FRAME, async (page) => { await page.getByRole("button", { name: "Play" }).click(); await page.getByRole("heading", { name: "The time to watch this is over" }).waitFor(); }],
+  ["rooms", "rooms", "/rooms", async (page) => page.getByRole("heading", { name: "Tuesday, 7 pm" }).waitFor()], ["rooms-empty", "full", "/rooms", async (page) => page.getByText("You have no rooms").waitFor()],
+  ["rooms-failed", "rooms-failed", "/rooms", async (page) => page.getByRole("alert").waitFor()],
+  ["rooms-new", "rooms", "/rooms", async (page) => page.getByRole("button", { name: "New room" }).click()],
+  ["rooms-made", "rooms", "/rooms", async (page) => { await page.getByRole("button", { name: "New room" }).click(); await page.getByRole("button", { name: "Make the room" }).click(); await page.getByRole("img", { name: "QR code of the link" }).waitFor(); }],
+  ["room-check", "room", ROOM, checked], ["room-check-host", "room-host", ROOM, checked], ["room-check-locked", "room-locked", ROOM, checked],
+  ["room-unsupported", "room-unsupported", ROOM], ["room-not_found", "room-not_found", ROOM, async (page) => page.getByText("There is no room here").waitFor()],
+  ["room-bad_link", "room-bad_link", ROOM, async (page) => page.getByText("Part of the link is missing").waitFor()], ["room-offline", "room-offline", ROOM, async (page) => page.getByText("The room cannot be opened").waitFor()],
+  ["room-knocking", "room-knocking", ROOM, async (page) => { await joined(page); await page.getByText("Waiting to be let in").waitFor(); }],
+  ...["denied", "full", "removed", "ended"].map((how): State => [`room-${how}`, `room-${how}`, ROOM, async (page) => { await joined(page); await page.getByRole("heading", { level: 1, name: /not let in|is full|removed you|is over/ }).waitFor(); }]),
+  ["room", "room", ROOM, inside], ["room-empty", "room-empty", ROOM, inside],
+  ...["room-hidden", "room-crowded", "room-forwarder"].map((name): State => [name, name, ROOM, async (page) => { await inside(page); await page.locator("[data-trouble]").waitFor(); }]),
+  ["room-check-hidden", "room-hidden", ROOM, checked], ["room-host", "room-host", ROOM, inside], ["room-asked", "room-asked", ROOM, inside], ["room-doubt", "room-doubt", ROOM, then(inside, "People: 4")],
+  ["room-chat", "room", ROOM, async (page) => { await inside(page); await page.getByRole("button", { name: /^Chat/ }).click(); }], ["room-people", "room-host", ROOM, then(inside, "People: 4")],
+  ["room-invite", "room", ROOM, then(inside, "Invite")], ["room-share", "room", ROOM, then(inside, "Share screen")], ["room-shortcuts", "room", ROOM, then(inside, "More", "Shortcuts")], ["room-devices", "room", ROOM, then(inside, "More", "Devices")],
+  ["room-end", "room-host", ROOM, then(inside, "More", "End for everybody")],
   ["settings", "full", "/settings"], ["settings-failed", "settings-failed", "/settings"],
   ["settings-wrong", "full", "/settings", async (page) => page.getByRole("button", { name: "Change the password" }).click()],
 ];

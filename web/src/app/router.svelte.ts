@@ -9,6 +9,7 @@ export type Place =
   | { at: "received" }
   | { at: "received-video"; share: Id; video: Id }
   | { at: "people" }
+  | { at: "rooms" }
   /** A contact link: what it says stands behind the #. */
   | { at: "contact"; account: Id }
   | { at: "uploads" }
@@ -34,6 +35,7 @@ export function placeOf(path: string, search = ""): Place {
       return { at: "library", within: first };
     case "received":
     case "people":
+    case "rooms":
     case "uploads":
     case "settings":
     case "setup":
@@ -92,6 +94,8 @@ class Router {
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
     if (link.hash && link.pathname === location.pathname) return;
+    // A room is a page of its own.
+    if (link.pathname.startsWith("/r/")) return;
     event.preventDefault();
     if (link.pathname + link.search !== location.pathname + location.search) this.go(link.pathname + link.search);
     else scrollTo(0, 0);

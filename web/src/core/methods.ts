@@ -12,6 +12,7 @@ const METHODS = [
   "giveFile", "checkStored",
   "share", "shares", "setPolicy", "revoke", "grantLog",
   "contactLink", "contacts", "readContact", "addContact", "removeContact", "shareWith", "received", "openReceived",
+  "makeRoom", "rooms", "endRoom", "lendRoomKeys", "changeRoomLink",
   "open", "part", "savePosition", "close",
 ] as const satisfies readonly (keyof Vault)[];
 

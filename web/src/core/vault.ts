@@ -262,6 +262,20 @@ export type Watched = {
   stalls: number;
 };
 
+/** A room that this account made. */
+export type Room = {
+  room: Id;
+  name: string;
+  /** Whole, with its secret; null where this account does not know it. */
+  link: string | null;
+  lobby: boolean;
+  createdAt: number;
+  maxSeats: number;
+  expiresAt: number | null;
+  /** How many are in it. */
+  live: number;
+};
+
 export type Settings = { autoLockMinutes: number; theme: "system" | "dark" | "light" };
 
 export interface Vault {
@@ -347,6 +361,16 @@ export interface Vault {
   openReceived(share: Id, video: Id): Promise<ReceivedShowing>;
   /** As {@link download}, where whoever shared it allows that. */
   downloadReceived(share: Id, video: Id): Promise<{ url: string; name: string }>;
+
+  /** Keeps a room, and tells the server of it. Room and keys come on the port, from the worker that drew them up. */
+  makeRoom(port: MessagePort): Promise<Room>;
+  /** Those that are not over, the newest first. */
+  rooms(): Promise<Room[]>;
+  endRoom(room: Id): Promise<void>;
+  /** Who this account is in a room. Its keys go to the port, if there is one, and never to the page. */
+  lendRoomKeys(room: Id, port: MessagePort | null): Promise<{ username: string; host: boolean }>;
+  /** The host removed somebody. The room's other link comes on the port, from the worker that holds the room. */
+  changeRoomLink(room: Id, port: MessagePort): Promise<void>;
 
   open(video: Id): Promise<Playable>;
   /** One virtual file of an open video. A signal gives up: the answer is then an error with code "aborted". */

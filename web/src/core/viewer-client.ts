@@ -37,8 +37,8 @@ export const viewer: Viewer = {
     playsHere(showing.playable.details);
     return showing;
   },
-  async openVideo(video) {
-    const playable = await core.openVideo(video);
+  async openVideo(video, resumeAt) {
+    const playable = await core.openVideo(video, resumeAt);
     playsHere(playable.details);
     return playable;
   },

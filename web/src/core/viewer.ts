@@ -30,8 +30,8 @@ export interface Viewer extends Source {
   /** Whether the link wants a password. A link that was cut short fails with code `link_incomplete`. Asks nobody. */
   wantsPassword(share: Id, fragment: string): Promise<boolean>;
   open(ask: LinkAsk): Promise<Showing>;
-  /** Another video of the link, or the same one again. */
-  openVideo(video: Id): Promise<Playable>;
+  /** Another video of the link, or the same one again, to go on at `resumeAt` (seconds). */
+  openVideo(video: Id, resumeAt: number): Promise<Playable>;
   report(video: Id, report: PlaybackReport): Promise<void>;
   download(video: Id): Promise<{ url: string; name: string }>;
 }

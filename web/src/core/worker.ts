@@ -22,6 +22,22 @@ async function start(): Promise<WebVault> {
   return vault;
 }
 
+/** One message of a room's worker: rooms' keys do not pass through the page. */
+const heardOn = (port: MessagePort): Promise<unknown> =>
+  new Promise((resolve) => {
+    port.onmessage = ({ data }: MessageEvent<unknown>) => {
+      port.close();
+      resolve(data);
+    };
+  });
+
+/** Hands an account's keys for a room to the worker that holds the room. The page learns no more than whose they are. */
+async function lendRoomKeys(vault: WebVault, room: string, port: MessagePort | null): Promise<{ username: string; host: boolean }> {
+  const { username, device, host } = (await vault.roomKeys(room)) as { username: string; device: number[]; host: number[] | null };
+  port?.postMessage({ device, host });
+  return { username, host: host !== null };
+}
+
 const starting = start();
 // Whoever calls is told; without this, a failure before the first call would be nobody's.
 starting.catch(() => undefined);
@@ -33,6 +49,12 @@ answer(globalThis as unknown as Parameters<typeof answer>[0], async (method, arg
   });
   if (method === "part") return vault.part(String(args[0]), signal);
   if (method === "serveDownload") return serve(vault, Number(args[0]), args[1] as MessagePort);
-  const act = vault[method as Exclude<keyof Core, "serveDownload">] as (...args: unknown[]) => Promise<unknown>;
+  if (method === "makeRoom") return vault.depositRoom(await heardOn(args[0] as MessagePort));
+  if (method === "lendRoomKeys") return lendRoomKeys(vault, String(args[0]), args[1] as MessagePort | null);
+  if (method === "changeRoomLink") {
+    const { fragment, door } = (await heardOn(args[1] as MessagePort)) as { fragment: string; door: unknown };
+    return vault.changeRoomLink(String(args[0]), fragment, door);
+  }
+  const act = vault[method as Exclude<keyof Core, "serveDownload" | "makeRoom" | "lendRoomKeys">] as (...args: unknown[]) => Promise<unknown>;
   return act.apply(vault, args);
 });
