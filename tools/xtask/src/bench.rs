@@ -18,6 +18,9 @@ use crate::{
 /// So long each fuzz target runs in `./x soak`.
 const FUZZ: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// How many rooms `./x soak` simulates, each with its own weather, churn and server. `./x test` has a few dozen.
+const ROOMS: u32 = 1000;
+
 /// The film of the benchmark `seal`, which makes it where it is not.
 const FILM: &str = "film-760.mp4";
 
@@ -26,7 +29,15 @@ const LARGE: [u64; 2] = [7_600, 5_000];
 
 /// Measures. With names, only those benchmarks.
 pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
-    let chosen = chosen(names, &["seal", "play", "grants"])?;
+    let chosen = chosen(names, &["seal", "play", "grants", "rooms", "forwarder"])?;
+    if chosen("forwarder") {
+        run(cargo().args(["bench", "--locked", "-p", "gloaming-sfu", "--bench", "forwarder"]))?;
+        let mut slow = test::workspace_tests();
+        run(slow.args(["--release", "--test", "forwarding", "--", "--ignored", "a_slow_network"]))?;
+        if names == ["forwarder"] {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
     needs::bring(&[&needs::FFMPEG])?;
     let binary = build::binary()?;
     if chosen("seal") {
@@ -51,12 +62,25 @@ pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
         growth.args(["--test", "shares", "--"]);
         run(growth.args(["--ignored", "--nocapture", "the_ten_millionth_grant_costs_as_much_as_the_first"]))?;
     }
+    if chosen("rooms") {
+        run(&mut idle_rooms())?;
+        needs::bring(&[&needs::CHROMIUM])?;
+        let chromium = needs::chromium().context("there is no Chromium")?;
+        run(&mut page("room", &binary, &chromium, &[("GLOAMING_FLOORS", "1")]))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What thousands weigh who are in rooms and say nothing. Fails above the floor.
+pub(crate) fn idle_rooms() -> Command {
+    let mut rooms = test::workspace_tests();
+    rooms.args(["--test", "rooms_idle", "--", "--ignored", "--nocapture", "five_thousand"]);
+    rooms
 }
 
 /// What takes hours.
 pub(crate) fn soak(names: &[String]) -> Result<ExitCode> {
-    let chosen = chosen(names, &["kill", "seal", "play", "fuzz"])?;
+    let chosen = chosen(names, &["kill", "seal", "play", "rooms", "fuzz"])?;
     if chosen("kill") {
         let binary = build::binary()?;
         let mut kills = test::whole_system(|name| ["kill", "grants"].contains(&name))?;
@@ -74,6 +98,10 @@ pub(crate) fn soak(names: &[String]) -> Result<ExitCode> {
         let chromium = needs::chromium().context("there is no Chromium")?;
         // As long as somebody says, or the whole film.
         run(&mut page("soak-play", &binary, &chromium, &[]))?;
+    }
+    if chosen("rooms") {
+        let mut rooms = test::workspace_tests();
+        run(rooms.args(["--test", "simulation"]).env("GLOAMING_ROOM_SEEDS", ROOMS.to_string()))?;
     }
     if chosen("fuzz") {
         test::cargo_fuzz()?;
@@ -185,10 +213,10 @@ fn native_seal(binary: &Path, scratch: &Path) -> Result<()> {
     run(whole_system_bench("seal").env("GLOAMING_BIN", binary).env("GLOAMING_SCRATCH", scratch))
 }
 
-/// One of the benchmarks of the real binary (`tests/benches`).
+/// One of the benchmarks of the real binary (`tests/benches`). Of the whole workspace, as its tests are.
 fn whole_system_bench(name: &str) -> Command {
     let mut bench = cargo();
-    bench.args(["bench", "--locked", "--profile", "dev", "-p", "gloaming-tests", "--bench", name]);
+    bench.args(["bench", "--locked", "--profile", "dev", "--workspace", "--bench", name]);
     bench
 }
 

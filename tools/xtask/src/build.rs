@@ -17,61 +17,93 @@ use crate::{
     steps::Steps,
 };
 
-/// Crates that never go into the page.
-const NOT_IN_THE_PAGE: &[&str] = &["server", "store", "blobs", "gloaming"];
+/// What runs in the page as WebAssembly.
+struct Core {
+    /// What it is called when it is built.
+    name: &'static str,
+    package: &'static str,
+    /// Cargo's name of the library.
+    library: &'static str,
+    features: Option<&'static str>,
+    /// Crates that it has nothing of, so that it is not built again when one of them changes.
+    without: &'static [&'static str],
+}
+
+/// The vault, the viewer: what every page has.
+const PAGE: Core = Core {
+    name: "page",
+    package: "gloaming-web",
+    library: "gloaming_web",
+    features: None,
+    without: &["server", "store", "blobs", "gloaming", "room", "room-log", "room-web"],
+};
+
+/// A member of a room: a module of its own, which only rooms fetch.
+const ROOM: Core = Core {
+    name: "room",
+    package: "gloaming-room-web",
+    library: "gloaming_room_web",
+    features: None,
+    without: &["server", "store", "blobs", "gloaming", "client", "keys", "login", "media", "package", "web"],
+};
+
+/// The core with what tests and benchmarks ask of it and the page does not.
+const PROBES: Core = Core { name: "probes", features: Some("vectors,bench"), ..PAGE };
 
 /// Builds what has changed; tells where the binary is.
 pub(crate) fn binary() -> Result<PathBuf> {
-    whole(place::binary(), "release", &["-p", "gloaming"])
+    whole(place::binary(), "release", &["build", "--profile", "release", "-p", "gloaming"])
 }
 
-/// The same for tests: quicker to build, because the tests of the crates have built nearly all of it already.
+/// The same for tests, as a test of its own crate needs it: `cargo build` chooses other features, and would build nearly all of
+/// it a second time.
 pub(crate) fn tested_binary() -> Result<PathBuf> {
-    whole(place::tested_binary(), "dev", &["--workspace", "--bin", "gloaming"])
+    whole(place::tested_binary(), "dev", &["test", "--no-run", "--workspace", "--test", "refusals"])
 }
 
-fn whole(binary: PathBuf, profile: &'static str, chosen: &[&str]) -> Result<PathBuf> {
-    let mut steps = Steps::new(5);
+fn whole(binary: PathBuf, profile: &'static str, cargo_does: &[&str]) -> Result<PathBuf> {
+    let mut steps = Steps::new(7);
     needs::bring(&[&needs::C_COMPILER, &needs::NODE_AND_NPM])?;
     page_core(&mut steps)?;
     packages(&mut steps)?;
     page(&mut steps)?;
     let sources = rust(profile).path("crates").made("web/dist").output(&binary);
-    steps.when_changed("the binary", &sources, || {
-        run(cargo().args(["build", "--locked", "--profile", profile]).args(chosen))
-    })?;
+    steps.when_changed("the binary", &sources, || run(cargo().args(cargo_does).arg("--locked")))?;
     println!("      {} is ready after {}", shown(&binary), steps.elapsed());
     Ok(binary)
 }
 
 /// The page without the binary: its core, its packages.
 pub(crate) fn page_sources() -> Result<()> {
-    let mut steps = Steps::new(3);
+    let mut steps = Steps::new(5);
     needs::bring(&[&needs::C_COMPILER, &needs::NODE_AND_NPM])?;
     page_core(&mut steps)?;
     packages(&mut steps)
 }
 
-/// The core as WebAssembly, as the page has it.
+/// What the page has of WebAssembly: two modules.
 fn page_core(steps: &mut Steps) -> Result<()> {
-    core(steps, "page", None, &place::web().join("src/wasm"))
+    core(steps, &PAGE, &place::web().join("src/wasm"))?;
+    core(steps, &ROOM, &place::web().join("src/wasm-room"))
 }
 
 /// The core with what tests and benchmarks ask of it and the page does not; tells where it is.
 pub(crate) fn core_for_probes() -> Result<PathBuf> {
     let out = place::target().join("x/probes");
-    core(&mut Steps::new(2), "probes", Some("vectors,bench"), &out)?;
+    core(&mut Steps::new(2), &PROBES, &out)?;
     Ok(out)
 }
 
 /// Two steps: the code, and its face for JavaScript.
-fn core(steps: &mut Steps, name: &'static str, features: Option<&str>, out: &Path) -> Result<()> {
-    let built = place::target().join("wasm32-unknown-unknown/wasm/gloaming_web.wasm");
+fn core(steps: &mut Steps, core: &Core, out: &Path) -> Result<()> {
+    let Core { name, package, library, features, without } = core;
+    let file = format!("{library}.wasm");
+    let built = place::target().join("wasm32-unknown-unknown/wasm").join(&file);
     // Cargo puts every choice of features under the same name, so each is taken aside.
-    let wasm = place::target().join("x").join(format!("core-{name}")).join("gloaming_web.wasm");
+    let wasm = place::target().join("x").join(format!("core-{name}")).join(&file);
     let mut sources = rust(&format!("{name}-core")).output(&wasm);
     for entry in fs::read_dir(place::root().join("crates"))?.flatten() {
-        if !NOT_IN_THE_PAGE.contains(&entry.file_name().to_string_lossy().as_ref()) {
+        if !without.contains(&entry.file_name().to_string_lossy().as_ref()) {
             sources = sources.path(entry.path());
         }
     }
@@ -89,15 +121,7 @@ fn core(steps: &mut Steps, name: &'static str, features: Option<&str>, out: &Pat
                     .args(["build", "-Z", "build-std=std,panic_abort"]);
             }
         }
-        command.args([
-            "--locked",
-            "--profile",
-            "wasm",
-            "--target",
-            "wasm32-unknown-unknown",
-            "-p",
-            "gloaming-web",
-        ]);
+        command.args(["--locked", "--profile", "wasm", "--target", "wasm32-unknown-unknown", "-p", package]);
         command.args(features.iter().flat_map(|features| ["--features", features]));
         run(&mut command)?;
         fs::create_dir_all(wasm.parent().expect("it lies in a folder"))?;
@@ -105,8 +129,10 @@ fn core(steps: &mut Steps, name: &'static str, features: Option<&str>, out: &Pat
         Ok(())
     })?;
 
-    let face =
-        rust(&format!("{name}-face")).path("tools/bindgen").made(&wasm).output(out.join("gloaming_web.js"));
+    let face = rust(&format!("{name}-face"))
+        .path("tools/bindgen")
+        .made(&wasm)
+        .output(out.join(format!("{library}.js")));
     steps.when_changed("its face for JavaScript", &face, || {
         run(cargo().args(["build", "--locked", "--profile", "tool", "-p", "gloaming-bindgen"]))?;
         if out.exists() {
@@ -128,7 +154,11 @@ fn packages(steps: &mut Steps) -> Result<()> {
 }
 
 fn page(steps: &mut Steps) -> Result<()> {
-    let page = Fingerprint::of("page").path("web").made("web/src/wasm").output("web/dist/index.html");
+    let page = Fingerprint::of("page")
+        .path("web")
+        .made("web/src/wasm")
+        .made("web/src/wasm-room")
+        .output("web/dist/index.html");
     steps.when_changed("the page", &page, || run(npm().args(["run", "--silent", "build"])))
 }
 

@@ -12,8 +12,8 @@ use crate::{
     threats,
 };
 
-/// What a server must not be able to do is visible in what it is built from.
-const BLIND: &str = "gloaming-server";
+/// What a server and a forwarder must not be able to do is visible in what they are built from.
+const BLIND: [&str; 2] = ["gloaming-server", "gloaming-sfu"];
 const UNSEEN: &[&str] =
     &["gloaming-keys", "gloaming-package", "gloaming-media", "gloaming-room", "gloaming-client"];
 
@@ -53,23 +53,25 @@ pub(crate) fn check() -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// The server's dependencies, however far, hold nothing that could open what it stores.
+/// Their dependencies, however far, hold nothing that could open what they store or forward.
 fn server_is_blind() -> Result<()> {
-    let tree = run::command(cargo().get_program())
-        .args(["tree", "--locked", "-p", BLIND, "-e", "normal", "--prefix", "none", "--format", "{p}"])
-        .output()?;
-    if !tree.status.success() {
-        bail!("cargo tree: {}", String::from_utf8_lossy(&tree.stderr));
-    }
-    let tree = String::from_utf8(tree.stdout)?;
-    let names: Vec<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    if !names.contains(&BLIND) {
-        bail!("cargo tree does not show {BLIND} itself: this check would pass whatever is wrong");
-    }
-    if let Some(seen) = UNSEEN.iter().find(|name| names.contains(name)) {
-        bail!(
-            "{BLIND} depends on {seen}; it must stay unable to decrypt. `cargo tree -p {BLIND} -i {seen}` shows how"
-        );
+    for blind in BLIND {
+        let tree = run::command(cargo().get_program())
+            .args(["tree", "--locked", "-p", blind, "-e", "normal", "--prefix", "none", "--format", "{p}"])
+            .output()?;
+        if !tree.status.success() {
+            bail!("cargo tree: {}", String::from_utf8_lossy(&tree.stderr));
+        }
+        let tree = String::from_utf8(tree.stdout)?;
+        let names: Vec<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        if !names.contains(&blind) {
+            bail!("cargo tree does not show {blind} itself: this check would pass whatever is wrong");
+        }
+        if let Some(seen) = UNSEEN.iter().find(|name| names.contains(name)) {
+            bail!(
+                "{blind} depends on {seen}; it must stay unable to decrypt. `cargo tree -p {blind} -i {seen}` shows how"
+            );
+        }
     }
     Ok(())
 }

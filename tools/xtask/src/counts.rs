@@ -35,6 +35,8 @@ impl fmt::Display for Counts {
 pub(crate) struct RustTests {
     told: Counts,
     skipped_themselves: u64,
+    /// The names of those that failed.
+    pub(crate) failed: Vec<String>,
 }
 
 impl RustTests {
@@ -49,6 +51,9 @@ impl RustTests {
         if line.starts_with("SKIPPED") {
             self.skipped_themselves += 1;
         }
+        if let Some(name) = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED")) {
+            self.failed.push(name.to_owned());
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -60,25 +65,59 @@ impl RustTests {
     }
 }
 
-/// Reads Playwright's summary: lines of `  3 failed`, `  11 passed (1.2m)`, `  2 skipped`, `  1 did not run`. Also reads
-/// the one line with which our own runners end: `3 passed, 0 failed, 1 skipped`.
+/// Reads Playwright's summary: lines of `  3 failed`, `  11 passed (1.2m)`, `  2 skipped`, `  1 did not run`, the first of
+/// them with names below it. Also reads the one line with which our own runners end: `3 passed, 0 failed, 1 skipped`.
 #[derive(Default)]
-pub(crate) struct PageTests(pub(crate) Counts);
+pub(crate) struct PageTests {
+    pub(crate) counts: Counts,
+    /// The names of those that failed.
+    pub(crate) failed: Vec<String>,
+    /// The names of those that passed at the second try only.
+    pub(crate) unsteady: Vec<String>,
+    under: Under,
+}
+
+/// Whose names stand below the line of the summary that was read last.
+#[derive(Clone, Copy, Default)]
+enum Under {
+    #[default]
+    Nothing,
+    Failed,
+    Unsteady,
+}
 
 impl PageTests {
     pub(crate) fn see(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [passed, "passed,", failed, "failed,", skipped, "skipped"] = words[..] {
             let number = |text: &str| text.parse().unwrap_or(0);
-            self.0 += Counts { passed: number(passed), failed: number(failed), skipped: number(skipped) };
+            self.counts +=
+                Counts { passed: number(passed), failed: number(failed), skipped: number(skipped) };
             return;
         }
-        let Some(count) = words.first().and_then(|word| word.parse::<u64>().ok()) else { return };
+        let Some(count) = words.first().and_then(|word| word.parse::<u64>().ok()) else {
+            match self.under {
+                Under::Nothing => {}
+                _ if words.is_empty() => {}
+                Under::Failed => self.failed.push(words.join(" ")),
+                Under::Unsteady => self.unsteady.push(words.join(" ")),
+            }
+            return;
+        };
+        self.under = Under::Nothing;
         match words[1..] {
-            ["passed", ..] => self.0.passed += count,
-            // One that passed at the second try has failed once: that is a fault, here or there.
-            ["failed" | "flaky" | "interrupted"] | ["did", "not", "run"] => self.0.failed += count,
-            ["skipped"] => self.0.skipped += count,
+            ["passed", ..] => self.counts.passed += count,
+            // In CI a browser's test has a second try. Whoever needed it is named at the end, for somebody to find out why.
+            ["flaky"] => {
+                self.counts.passed += count;
+                self.under = Under::Unsteady;
+            }
+            ["failed"] => {
+                self.counts.failed += count;
+                self.under = Under::Failed;
+            }
+            ["interrupted"] | ["did", "not", "run"] => self.counts.failed += count,
+            ["skipped"] => self.counts.skipped += count,
             _ => {}
         }
     }
@@ -94,44 +133,53 @@ fn before(text: &str, word: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn rust(lines: &[&str]) -> Counts {
+    fn rust(lines: &[&str]) -> RustTests {
         let mut tests = RustTests::default();
         lines.iter().for_each(|line| tests.see(line));
-        tests.counts()
+        tests
     }
 
-    fn page(lines: &[&str]) -> Counts {
+    fn page(lines: &[&str]) -> PageTests {
         let mut tests = PageTests::default();
         lines.iter().for_each(|line| tests.see(line));
-        tests.0
+        tests
     }
 
     #[test]
     fn rust_results_add_up_and_a_test_that_skipped_itself_did_not_pass() {
-        let counts = rust(&[
+        let tests = rust(&[
             "running 2 tests",
             "test a::passed ... ok",
+            "test a::broken ... FAILED",
             "SKIPPED S3: no SeaweedFS",
             "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.53s",
             "test result: FAILED. 2 passed; 10 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.53s",
         ]);
+        assert_eq!(tests.failed, ["a::broken"]);
+        let counts = tests.counts();
         assert_eq!(counts, Counts { passed: 13, failed: 10, skipped: 1 + 1 });
         assert_eq!(counts.to_string(), "13 passed, 10 failed, 2 skipped");
     }
 
     #[test]
     fn what_playwright_prints_is_read() {
-        let counts = page(&[
+        let tests = page(&[
             "Running 16 tests using 1 worker",
             "  ✓  1 [chromium] › a.spec.ts:3:1 › 12 passed (1.0s)",
             "  1 failed",
             "    [chromium] › a.spec.ts:3:1 › signs in",
             "  1 flaky",
+            "    [chromium] › a.spec.ts:9:1 › signs out",
             "  2 skipped",
             "  3 did not run",
             "  9 passed (1.2m)",
         ]);
-        assert_eq!(counts, Counts { passed: 9, failed: 5, skipped: 2 });
-        assert_eq!(page(&["3 passed, 1 failed, 0 skipped"]), Counts { passed: 3, failed: 1, skipped: 0 });
+        assert_eq!(tests.counts, Counts { passed: 10, failed: 4, skipped: 2 });
+        assert_eq!(tests.failed, ["[chromium] › a.spec.ts:3:1 › signs in"]);
+        assert_eq!(tests.unsteady, ["[chromium] › a.spec.ts:9:1 › signs out"]);
+        assert_eq!(
+            page(&["3 passed, 1 failed, 0 skipped"]).counts,
+            Counts { passed: 3, failed: 1, skipped: 0 }
+        );
     }
 }

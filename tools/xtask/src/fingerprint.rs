@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use crate::place;
 
 /// Folders that hold what is made, never what it is made from.
-const MADE: &[&str] = &["target", "node_modules", "dist", "wasm", "test-results"];
+const MADE: &[&str] = &["target", "node_modules", "dist", "wasm", "wasm-room", "test-results"];
 
 /// A step's inputs and outputs.
 pub(crate) struct Fingerprint {

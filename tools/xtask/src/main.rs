@@ -23,10 +23,10 @@ const USAGE: &str = "\
                                (options go to `gloaming serve`; data rests in .gloaming)
 ./x build                      leaves the binary, page inside, at target/release/gloaming
 ./x install [--prefix DIR]     builds, and copies the binary to DIR/bin (default: ~/.local)
-./x test [AREA…]               everything, or some of: rust s3 kill wasm browser webkit numbers fuzz
+./x test [AREA…]               everything, or some of: rust s3 kill wasm browser webkit numbers
 ./x check                      format, lints, types, licences, and who may depend on whom
-./x bench [NAME…]              measures: seal (beside cp), play (beside plain Shaka Player), grants
-./x soak [NAME…]               what takes hours: kill seal play fuzz";
+./x bench [NAME…]              measures: seal (beside cp), play (beside plain Shaka Player), grants, rooms, forwarder
+./x soak [NAME…]               what takes hours: kill seal play rooms fuzz";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

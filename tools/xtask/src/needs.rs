@@ -70,19 +70,20 @@ pub(crate) const PYTHON: Need = Need {
 
 pub(crate) const CHROMIUM: Need = Need {
     name: "Chromium (or GLOAMING_CHROMIUM=/path/to/another)",
-    there: || chromium().is_some(),
-    apt: &["chromium", "fonts-dejavu-core"],
-    dnf: &["chromium"],
+    there: || chromium().is_some() && (!cfg!(target_os = "linux") || place::program("ip").is_some()),
+    // With iproute2 each browser of a call is put into a network of its own.
+    apt: &["chromium", "fonts-dejavu-core", "iproute2"],
+    dnf: &["chromium", "iproute"],
     brew: &["--cask", "chromium"],
     otherwise: "",
 };
 
 pub(crate) const FIREFOX: Need = Need {
     name: "Firefox (or GLOAMING_FIREFOX=/path/to/another)",
-    there: || firefox().is_some(),
-    // Firefox decodes H.264 and AAC with the system's libavcodec, which it only recommends.
-    apt: &["firefox-esr", "ffmpeg"],
-    dnf: &["firefox"],
+    there: || firefox().is_some() && (!cfg!(target_os = "linux") || place::program("Xvfb").is_some()),
+    // It shares a screen where it has one. Firefox decodes H.264 and AAC with the system's libavcodec, which it only recommends.
+    apt: &["firefox-esr", "ffmpeg", "xvfb"],
+    dnf: &["firefox", "xorg-x11-server-Xvfb"],
     brew: &["--cask", "firefox"],
     otherwise: "",
 };
