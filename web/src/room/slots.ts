@@ -30,8 +30,8 @@ export const VOICE = 40_000;
 export const CAMERA: Caps = { fps: 24, video: 900_000, audio: 0 };
 /** Names of a camera's layers on their way to the forwarder, the smallest first. */
 export const LAYERS = ["q", "h", "f"] as const;
-/** The most that a layer takes, by how often its lines are halved. */
-const LAYER_BITS = [CAMERA.video, 280_000, 90_000];
+/** How many times fewer bits a picture of half the lines takes. */
+const HALF_SAVES = 3.2;
 
 type Layer = RTCRtpEncodingParameters & { scalabilityMode: string };
 
@@ -44,7 +44,8 @@ export function layersOf(pixels: number): Layer[] {
   const many = pixels >= 960 * 540 ? 3 : pixels >= 480 * 270 ? 2 : 1;
   return LAYERS.map((rid, at) => {
     const halved = Math.max(0, many - 1 - at);
-    return { rid, active: at < many, scaleResolutionDownBy: 2 ** halved, maxBitrate: LAYER_BITS[halved], maxFramerate: CAMERA.fps, scalabilityMode: "L1T1" };
+    const maxBitrate = Math.round(CAMERA.video / HALF_SAVES ** halved);
+    return { rid, active: at < many, scaleResolutionDownBy: 2 ** halved, maxBitrate, maxFramerate: CAMERA.fps, scalabilityMode: "L1T1" };
   });
 }
 /** Of a share, where it is smaller than 1080 lines. */
