@@ -118,19 +118,29 @@ pub struct Planner {
     waiting: Option<(usize, Extent)>,
 }
 
-/// A point on the presentation timeline.
+/// A point on the presentation timeline. Wide, because it is carried over to finer clocks: what is late on a clock of seconds
+/// has to be later than itself on none.
 #[derive(Clone, Copy, Debug)]
 struct Instant {
-    time: i64,
+    time: i128,
     timescale: u32,
 }
 
 impl Instant {
+    fn new(time: i64, timescale: u32) -> Self {
+        Self { time: time.into(), timescale }
+    }
+
     /// The first tick of another clock that is not before this.
-    fn on(self, timescale: u32) -> i64 {
-        let (time, from) = (i128::from(self.time) * i128::from(timescale), i128::from(self.timescale));
-        let up = time.div_euclid(from) + i128::from(time.rem_euclid(from) != 0);
-        i64::try_from(up).unwrap_or(if up > 0 { i64::MAX } else { i64::MIN })
+    fn on(self, timescale: u32) -> i128 {
+        let (time, from) = (self.time * i128::from(timescale), i128::from(self.timescale));
+        time.div_euclid(from) + i128::from(time.rem_euclid(from) != 0)
+    }
+
+    /// The same on a track's clock.
+    fn on_track(self, timescale: u32) -> i64 {
+        let time = self.on(timescale);
+        i64::try_from(time).unwrap_or(if time > 0 { i64::MAX } else { i64::MIN })
     }
 }
 
@@ -250,7 +260,7 @@ impl Planner {
             let is_main = self.turn == 0;
             let track = &mut self.tracks[number];
             let limit = match self.cut {
-                Some(cut) => Limit::At(cut.on(track.timescale)),
+                Some(cut) => Limit::At(cut.on_track(track.timescale)),
                 None if self.opening => Limit::After(ticks(self.options.first / 2, track.timescale)),
                 None => Limit::After(ticks(self.options.target, track.timescale)),
             };
@@ -266,10 +276,10 @@ impl Planner {
                     if is_main && self.cut.is_none() {
                         let timescale = track.timescale;
                         self.cut = Some(match next {
-                            Some(time) => Instant { time, timescale },
+                            Some(time) => Instant::new(time, timescale),
                             None => {
                                 let tail = ticks(TAIL, timescale) as i64;
-                                Instant { time: track.presented_end().saturating_add(tail), timescale }
+                                Instant::new(track.presented_end().saturating_add(tail), timescale)
                             }
                         });
                     }
@@ -288,12 +298,13 @@ impl Planner {
         self.cut = match (self.cut, main) {
             (Some(cut), Some(main)) if main.ended => {
                 // Not step by step through hours in which nothing happens.
-                let waiting = self.tracks.iter().filter(|track| !track.ended).filter_map(|track| {
-                    Some(Instant { time: track.next?, timescale: track.timescale }.on(cut.timescale))
-                });
+                let waiting =
+                    self.tracks.iter().filter(|track| !track.ended).filter_map(|track| {
+                        Some(Instant::new(track.next?, track.timescale).on(cut.timescale))
+                    });
                 let from = waiting.min().map_or(cut.time, |next| next.max(cut.time));
                 let step = ticks(self.options.target, cut.timescale).max(1);
-                Some(Instant { time: from.saturating_add_unsigned(step), ..cut })
+                Some(Instant { time: from + i128::from(step), ..cut })
             }
             _ => None,
         };

@@ -8,8 +8,11 @@
 
 use std::{
     fs,
+    io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,21 +21,31 @@ use gloaming_any_bytes::TARGETS;
 /// For each target.
 const TURN: Duration = Duration::from_secs(3);
 const LONGEST: usize = 64 * 1024;
+/// What takes longer does not end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The input that is being tried, and since when.
+type Trying = Arc<Mutex<Option<(Instant, PathBuf, Vec<u8>)>>>;
 
 #[test]
 fn what_holds_of_any_bytes_holds_of_these() {
     let seed =
         std::env::var("GLOAMING_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     let mut chance = fastrand::Rng::with_seed(seed);
+    let trying = Trying::default();
+    let watched = Arc::clone(&trying);
+    thread::spawn(move || watch(&watched));
     for (name, check) in TARGETS {
         let corpus = corpus(name);
         assert!(!corpus.is_empty(), "fuzz/corpus/{name} has something to begin with");
+        let kept = std::env::temp_dir().join(format!("gloaming-{name}-{seed}"));
         let tried = |input: &[u8]| {
+            *trying.lock().unwrap() = Some((Instant::now(), kept.clone(), input.to_vec()));
             if catch_unwind(AssertUnwindSafe(|| check(input))).is_err() {
-                let kept = std::env::temp_dir().join(format!("gloaming-{name}-{seed}"));
                 fs::write(&kept, input).unwrap();
                 panic!("{name} does not hold of {} (GLOAMING_SEED={seed})", kept.display());
             }
+            *trying.lock().unwrap() = None;
         };
         corpus.iter().for_each(|input| tried(input));
         let begun = Instant::now();
@@ -42,6 +55,21 @@ fn what_holds_of_any_bytes_holds_of_these() {
             turns += 1;
         }
         println!("{name}: {turns} inputs, seed {seed}");
+    }
+}
+
+/// Ends everything where an input does not end, and keeps that input.
+fn watch(trying: &Trying) {
+    loop {
+        thread::sleep(Duration::from_secs(1));
+        if let Some((since, kept, input)) = &*trying.lock().unwrap()
+            && since.elapsed() > PATIENCE
+        {
+            fs::write(kept, input).unwrap();
+            // Past what the test harness captures: nothing comes after it.
+            let _ = writeln!(std::io::stderr(), "there is no end of {}", kept.display());
+            std::process::abort();
+        }
     }
 }
 
