@@ -11,6 +11,7 @@ pub mod demux;
 pub mod index;
 pub mod mp4_writer;
 pub mod part;
+pub mod room_forwarder;
 pub mod room_frame;
 pub mod room_log;
 pub mod room_member;
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("index", index::check),
     ("mp4_writer", mp4_writer::check),
     ("part", |bytes| std::str::from_utf8(bytes).map_or((), part::check)),
+    ("room_forwarder", room_forwarder::check),
     ("room_frame", |bytes| read(bytes).map_or((), room_frame::check)),
     ("room_log", |bytes| read(bytes).map_or((), room_log::check)),
     ("room_member", |bytes| read(bytes).map_or((), room_member::check)),
