@@ -1,9 +1,9 @@
 //! Only frames that look sealed pass.
 //!
 //! A frame passes if, where its sealed part begins, there is a well-formed SFrame header whose key id names the sender's
-//! own leaf, the number it gave the track, and an epoch of the room's. That catches mistakes, a transform that was not
-//! attached above all; it is no defence against a sender who wants to send in the clear, for whom nine bytes in front of
-//! a frame are no obstacle.
+//! own leaf, the number it gave the track, and an epoch of the room's. A sender who seals and has fallen behind the group
+//! is not taken for one who does not. That catches mistakes, a transform that was not attached above all; it is no defence
+//! against a sender who wants to send in the clear, for whom nine bytes in front of a frame are no obstacle.
 
 use gloaming_room_log::{KeyId, PAST_EPOCHS, SFrameHeader};
 
@@ -19,13 +19,25 @@ pub(crate) struct Expected {
     pub(crate) epoch: u64,
 }
 
+/// How a frame begins.
+enum Beginning {
+    /// As it must.
+    Sealed,
+    /// With a key of an epoch that is over, or not there yet: its sender has fallen behind the group, where many come at once.
+    OtherEpoch,
+    NotSealed,
+}
+
 impl Expected {
-    fn admits(&self, sealed: &[u8]) -> bool {
-        let Ok((header, length)) = SFrameHeader::parse(sealed) else { return false };
-        let Some(KeyId { track, leaf, epoch }) = header.key_id() else { return false };
+    fn read(&self, sealed: &[u8]) -> Beginning {
+        let Ok((header, length)) = SFrameHeader::parse(sealed) else { return Beginning::NotSealed };
+        let Some(KeyId { track, leaf, epoch }) = header.key_id() else { return Beginning::NotSealed };
+        if track != self.track || leaf != self.leaf || sealed.len() <= length {
+            return Beginning::NotSealed;
+        }
         let behind = self.epoch.to_le_bytes()[0].wrapping_sub(epoch);
         let known = u64::from(behind) <= PAST_EPOCHS.min(self.epoch);
-        known && track == self.track && leaf == self.leaf && sealed.len() > length
+        if known { Beginning::Sealed } else { Beginning::OtherEpoch }
     }
 }
 
@@ -33,7 +45,7 @@ impl Expected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Pass,
-    /// This frame is not sealed, or it is not known yet whether this sender seals at all.
+    /// This frame is not sealed, or of another epoch, or it is not known yet whether this sender seals at all.
     Drop,
     /// This was once too often.
     Refuse,
@@ -56,13 +68,17 @@ impl Gate {
             // The rest of a frame goes the way of its beginning, or, should that be late, of the frame before.
             return if self.open && self.bad != Some(time) { Verdict::Pass } else { Verdict::Drop };
         };
-        if expected.admits(sealed) {
+        let beginning = expected.read(sealed);
+        if let Beginning::Sealed = beginning {
             self.open = true;
             self.in_a_row = 0;
             return Verdict::Pass;
         }
         self.open = false;
         self.bad = Some(time);
+        if let Beginning::OtherEpoch = beginning {
+            return Verdict::Drop;
+        }
         self.in_a_row += 1;
         if self.in_a_row >= PATIENCE { Verdict::Refuse } else { Verdict::Drop }
     }
@@ -132,5 +148,14 @@ mod tests {
             assert_eq!(gate.judge(time, Some(&[0; 40]), &EXPECTED), Verdict::Drop);
         }
         assert_eq!(gate.judge(PATIENCE, Some(&[0; 40]), &EXPECTED), Verdict::Refuse);
+    }
+
+    #[test]
+    fn who_falls_behind_is_waited_for() {
+        let mut gate = Gate::default();
+        for time in 1..3 * PATIENCE {
+            assert_eq!(gate.judge(time, Some(&sealed(2, 5, 250)), &EXPECTED), Verdict::Drop);
+        }
+        assert_eq!(gate.judge(99, Some(&sealed(2, 5, 257)), &EXPECTED), Verdict::Pass);
     }
 }

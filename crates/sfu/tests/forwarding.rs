@@ -138,11 +138,11 @@ fn frames_that_are_not_sealed_go_nowhere_and_the_track_is_stopped() {
     world.settle();
     assert_eq!(world.clients[1].got[&received[0]].len(), 15);
     assert_eq!(world.clients[0].unsealed, [0u16; 0], "a few may be a mistake that passes");
-    // Somebody else's leaf, and an epoch that the room never had.
-    send(&mut world, mid, 3, 3, Seal::As { track: 1, leaf: 1, epoch: 7 });
-    send(&mut world, mid, 2, 3, Seal::As { track: 1, leaf: 0, epoch: 8 });
+    // Somebody else's leaf; and, which counts for nothing but does not pass either, an epoch that the room never had.
+    send(&mut world, mid, 5, 3, Seal::As { track: 1, leaf: 1, epoch: 7 });
+    send(&mut world, mid, 4, 3, Seal::As { track: 1, leaf: 0, epoch: 8 });
     assert_eq!(world.clients[0].unsealed, [0u16; 0]);
-    send(&mut world, mid, 2, 3, Seal::Not);
+    send(&mut world, mid, 1, 3, Seal::Not);
     world.until("stopped", |world| world.clients[0].unsealed == [1]);
     assert_eq!(world.clients[1].tracks, [], "nobody is offered it any more");
     send(&mut world, mid, 5, 3, SEALED);
