@@ -53,8 +53,9 @@ for (const [size, viewport] of Object.entries(SIZES)) {
           [scenario, path] as const,
         );
         await page.locator("h1, [role=status]").filter({ visible: true }).first().waitFor();
-        // Some say only after a moment what they wait for.
         await page.locator("h1").first().waitFor({ state: "attached" });
+        // Some say only after a moment what they wait for.
+        for (const late of await page.locator(".late").all()) await late.waitFor();
         // The make-believe vault answers after 20 ms.
         await page.waitForTimeout(80);
         await act?.(page);
