@@ -710,7 +710,7 @@ export class Meeting {
     const person = this.people.find((person) => person.seat === seat);
     const pinned = this.pinned === seat;
     const video = SLOTS[slot]?.kind === "video";
-    const small = this.people.length > MESH_SEATS && !pinned && !person?.speaking;
+    const small = this.people.length + 1 > MESH_SEATS && !pinned && !person?.speaking;
     return { priority: pinned ? 3 : person?.speaking ? 2 : 1, highest: small ? 1 : 2, pause: video && document.hidden };
   };
 
