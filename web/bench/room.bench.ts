@@ -1,5 +1,6 @@
 // Rooms in numbers: how long from the press of the button to the first frame of who is there already, how many frames of each
-// other seat are decoded, what a frame's sealing and opening takes, and what somebody sends for one to six who watch.
+// other seat are decoded, what a frame's sealing and opening takes, what somebody sends for one to six who watch, and what a
+// commit takes where many are.
 //
 //   GLOAMING_ROUNDS   how often somebody joins (9)
 //   GLOAMING_FLOORS   fails below the floors, instead of only saying what was measured
@@ -8,6 +9,7 @@
 
 import { expect, test, type Browser } from "@playwright/test";
 import { ANA, BEN, DAN, EVA, FINN, LIGHT, MARA, callingDevice, callingPage, check, connections, enter, inside, join, makeRoom, perceives, sealed, seat, type Caller, type Person, type Picture } from "../tests/call";
+import { Crowd } from "./crowd";
 import { setUp, signIn } from "../tests/person";
 import { startServer, type Server } from "../tests/server";
 
@@ -17,6 +19,8 @@ const FLOORS = Boolean(process.env["GLOAMING_FLOORS"]);
 const FIRST_FRAME_MS = 1_500;
 const FPS = 12;
 const SEALING_MS = 0.2;
+const SEATS = 25;
+const COMMIT_MS = 100;
 const WATCHED_MS = SHORT ? 3_000 : 10_000;
 
 const LARGE: Picture = { width: 640, height: 360, fps: 15 };
@@ -58,11 +62,11 @@ async function caller(browser: Browser, person: Person, picture: Picture): Promi
 let account = false;
 
 /** The owner's page, signed in, and the link to a new room. */
-async function room(browser: Browser, name: string, picture: Picture): Promise<{ mara: Caller; link: string }> {
+async function room(browser: Browser, name: string, picture: Picture, how: { seats?: number } = {}): Promise<{ mara: Caller; link: string }> {
   const mara = await caller(browser, MARA, picture);
   await (account ? signIn(mara, server.listens) : setUp(mara, server.setupLink));
   account = true;
-  return { mara, link: await makeRoom(mara, server.listens, name) };
+  return { mara, link: await makeRoom(mara, server.listens, name, how) };
 }
 
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
@@ -190,4 +194,19 @@ test("what is sent for one to six who watch", async ({ browser }) => {
     const bits = (await rates(mara)).reduce((sum, rate) => sum + rate.bits, 0);
     console.log(`${viewers.length} watch (${way}): ${(bits / 1000).toFixed(0)} kbit/s sent, ${(bits / 1000 / viewers.length).toFixed(0)} for each`);
   }
+});
+
+test(`a commit in a room of ${SEATS}`, async ({ browser }) => {
+  const { mara, link } = await room(browser, "Full", SMALL, { seats: SEATS });
+  await mara.goto("about:blank");
+  const crowd = await Crowd.at(link);
+  try {
+    for (let n = 0; n < SEATS; n += 1) await crowd.join();
+    for (const at of SHORT ? [3] : [3, 9, 14, 20, 24]) await crowd.renew(at);
+  } finally {
+    crowd.close();
+  }
+  const { made, taken } = crowd.commits;
+  console.log(`a commit of ${SEATS} seats: ${median(made).toFixed(0)} ms of the processor to make (at most ${Math.max(...made).toFixed(0)}), ${median(taken).toFixed(1)} ms to take (at most ${Math.max(...taken).toFixed(1)}); floor ${COMMIT_MS} ms`);
+  if (FLOORS) expect(median(made)).toBeLessThanOrEqual(COMMIT_MS);
 });

@@ -74,11 +74,12 @@ function makeBelieve({ tone, colour, picture: { width, height, fps } = { width: 
 }
 
 /** Makes a room on its owner's page; answers with its link. */
-export async function makeRoom(page: Page, origin: string, name: string, how: { lobby?: boolean; hidden?: boolean } = {}): Promise<string> {
+export async function makeRoom(page: Page, origin: string, name: string, how: { lobby?: boolean; hidden?: boolean; seats?: number } = {}): Promise<string> {
   await page.goto(`${origin}/rooms`);
   await page.getByRole("button", { name: "New room" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name of the room").fill(name);
+  if (how.seats !== undefined) await dialog.getByLabel("Seats").fill(String(how.seats));
   if (how.lobby) await dialog.getByLabel(/^Lobby/).check();
   if (how.hidden) await dialog.getByLabel("Hide network addresses").check();
   await dialog.getByRole("button", { name: "Make the room" }).click();

@@ -179,7 +179,7 @@ pub struct Member {
     provider: Provider,
     me: Me,
     phase: Phase,
-    online: bool,
+    out: Outputs,
     generation: u64,
     /// The last entry of the log that was seen.
     offset: u64,
@@ -190,7 +190,34 @@ pub struct Member {
     next_catch_up: Duration,
     /// When it may come in again as another seat: not as often as a server can make it want to.
     next_seat: Duration,
-    outputs: VecDeque<Output>,
+}
+
+/// What is to be done and shown. Where there is no socket nothing is sent.
+#[derive(Default)]
+struct Outputs {
+    online: bool,
+    queue: VecDeque<Output>,
+}
+
+impl Outputs {
+    fn send(&mut self, message: &ClientMessage) {
+        self.frame(message.encode());
+    }
+
+    /// A message as it was encoded before.
+    fn frame(&mut self, frame: Vec<u8>) {
+        if self.online {
+            self.queue.push_back(Output::Send(frame));
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.queue.push_back(Output::Event(event));
+    }
+
+    fn doubt(&mut self, doubt: Doubt) {
+        self.event(Event::Doubt(doubt));
+    }
 }
 
 /// One seat: everything about it is new when the member comes in again.
@@ -236,14 +263,13 @@ impl Member {
             provider: Provider::new(entropy),
             me: Me::generate(entropy),
             phase: Phase::Greeting { again: Duration::ZERO },
-            online: false,
+            out: Outputs::default(),
             generation: 0,
             offset: 0,
             next_ping: Duration::ZERO,
             answered: false,
             next_catch_up: Duration::ZERO,
             next_seat: Duration::ZERO,
-            outputs: VecDeque::new(),
         }
     }
 
@@ -252,14 +278,14 @@ impl Member {
         self.provider.stir(entropy);
         match input {
             Input::Opened => {
-                (self.online, self.answered) = (true, false);
+                (self.out.online, self.answered) = (true, false);
                 self.next_ping = now + timing::PING;
                 self.hello(now);
             }
-            Input::Closed => self.online = false,
+            Input::Closed => self.out.online = false,
             Input::Received(frame) => match ServerMessage::decode(frame) {
                 Ok(message) => self.receive(message, now, entropy),
-                Err(_) => self.doubt(Doubt::MalformedFrame),
+                Err(_) => self.out.doubt(Doubt::MalformedFrame),
             },
             Input::Tick => {}
             Input::Say { to, app } => {
@@ -273,7 +299,7 @@ impl Member {
             Input::Rotate => self.seated(|seated, _| seated.rotate()),
             Input::End => self.seated(|seated, cx| seated.end(cx, now)),
             Input::Leave => {
-                self.send(&ClientMessage::Leave {});
+                self.out.send(&ClientMessage::Leave {});
                 self.phase = Phase::Out;
             }
         }
@@ -282,17 +308,17 @@ impl Member {
 
     /// What to do or to show next.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.out.queue.pop_front()
     }
 
     /// When to hand in [`Input::Tick`], if nothing happens before.
     pub fn deadline(&self) -> Option<Duration> {
-        let ping = self.online.then_some(self.next_ping);
+        let ping = self.out.online.then_some(self.next_ping);
         let phase = match &self.phase {
             Phase::Greeting { again } | Phase::Founding { again, .. } | Phase::Knocking { again, .. } => {
-                self.online.then_some(*again)
+                self.out.online.then_some(*again)
             }
-            Phase::Seated(seated) => seated.deadline(self.online, &self.me),
+            Phase::Seated(seated) => seated.deadline(self.out.online, &self.me),
             Phase::Out => return None,
         };
         [ping, phase].into_iter().flatten().min()
@@ -355,31 +381,12 @@ impl Member {
     where
         T: Default,
     {
-        let mut cx = Context {
-            config: &mut self.config,
-            provider: &self.provider,
-            me: &self.me,
-            online: self.online,
-            outputs: &mut self.outputs,
-        };
+        let mut cx =
+            Context { config: &mut self.config, provider: &self.provider, me: &self.me, out: &mut self.out };
         match &mut self.phase {
             Phase::Seated(seated) => act(seated, &mut cx),
             _ => T::default(),
         }
-    }
-
-    fn send(&mut self, message: &ClientMessage) {
-        if self.online {
-            self.outputs.push_back(Output::Send(message.encode()));
-        }
-    }
-
-    fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    fn doubt(&mut self, doubt: Doubt) {
-        self.event(Event::Doubt(doubt));
     }
 
     fn hello(&mut self, now: Duration) {
@@ -394,7 +401,7 @@ impl Member {
         };
         let resume = epoch.map(|epoch| Resume { generation: self.generation, epoch, offset: self.offset });
         let pass = self.config.invite.pass(self.config.room);
-        self.send(&ClientMessage::Hello { seat: self.me.seat, token: self.me.token, pass, resume });
+        self.out.send(&ClientMessage::Hello { seat: self.me.seat, token: self.me.token, pass, resume });
     }
 
     /// Comes in again, as somebody new: nothing of the old seat is kept.
@@ -404,7 +411,7 @@ impl Member {
         let at = self.next_seat.max(now);
         self.next_seat = at + timing::RETRY;
         self.phase = Phase::Greeting { again: at };
-        self.event(Event::Rejoining);
+        self.out.event(Event::Rejoining);
         if at == now {
             self.hello(now);
         }
@@ -452,7 +459,7 @@ impl Member {
             ServerMessage::Denied {} => {
                 if matches!(self.phase, Phase::Knocking { .. }) {
                     self.phase = Phase::Out;
-                    self.event(Event::Denied);
+                    self.out.event(Event::Denied);
                 }
             }
             ServerMessage::Pong { live, epoch, .. } => {
@@ -505,7 +512,7 @@ impl Member {
                     (self.generation, self.offset) = (generation, offset);
                 }
                 *again = now + timing::RETRY;
-                self.outputs.push_back(Output::Send(frame.clone()));
+                self.out.frame(frame.clone());
             }
             // The Welcome was lost.
             Phase::Knocking { .. } if matches!(resumed, Resumed::Lossy | Resumed::Gone) => {
@@ -549,11 +556,11 @@ impl Member {
                         Standing::Lost => self.rejoin(now, entropy),
                         Standing::Expelled => {
                             self.phase = Phase::Out;
-                            self.event(Event::Removed);
+                            self.out.event(Event::Removed);
                         }
                     }
                 }
-                _ => self.doubt(Doubt::FalseWelcome),
+                _ => self.out.doubt(Doubt::FalseWelcome),
             },
             Entry::Knock { seat, key_package, proof, card } => {
                 self.seated(|seated, cx| seated.knocked(seat, &key_package, proof, &card, cx, now));
@@ -562,7 +569,7 @@ impl Member {
                 let ended = self.seated(|seated, cx| seated.said(seat, seq, &message, cx, now));
                 if ended {
                     self.phase = Phase::Out;
-                    self.event(Event::Ended);
+                    self.out.event(Event::Ended);
                 }
             }
             Entry::Gone { seat, left } => self.seated(|seated, cx| seated.gone(seat, left, cx, now)),
@@ -572,7 +579,7 @@ impl Member {
 
     fn refused(&mut self, why: Refusal, now: Duration, entropy: &mut dyn Entropy) {
         match (&mut self.phase, why) {
-            (Phase::Knocking { .. }, Refusal::Full) => self.event(Event::Full),
+            (Phase::Knocking { .. }, Refusal::Full) => self.out.event(Event::Full),
             // Added already, and the Welcome is on its way; or it is a mistake, and a new seat settles it.
             (Phase::Knocking { .. }, Refusal::NotYourSeat | Refusal::Malformed) => self.rejoin(now, entropy),
             (Phase::Knocking { .. } | Phase::Founding { .. }, Refusal::OtherGroup | Refusal::Occupied) => {
@@ -585,7 +592,7 @@ impl Member {
             // Asked again all the same: the owner may not have deposited the new link's door yet.
             (Phase::Greeting { .. } | Phase::Founding { .. } | Phase::Knocking { .. }, Refusal::NoPass) => {
                 self.phase = Phase::Greeting { again: now + timing::RETRY };
-                self.event(Event::LinkRefused);
+                self.out.event(Event::LinkRefused);
             }
             (Phase::Seated(_), Refusal::OtherEpoch) => self.seated(|seated, cx| seated.resend(cx, now)),
             // The log takes the group for another than ours, and would refuse every commit of this seat. So it is after a
@@ -601,12 +608,12 @@ impl Member {
     fn found(&mut self, now: Duration, entropy: &mut dyn Entropy) {
         let group = GroupId::generate(entropy);
         self.phase = Phase::Founding { group, again: now + timing::RETRY };
-        self.send(&ClientMessage::Found { after: self.generation, group });
+        self.out.send(&ClientMessage::Found { after: self.generation, group });
     }
 
     fn founded(&mut self, id: GroupId, now: Duration) {
         let group = Group::found(&self.provider, id, self.me.seat, &self.me.signer, &self.config.invite);
-        self.event(Event::First);
+        self.out.event(Event::First);
         self.sit(group, now);
     }
 
@@ -629,11 +636,9 @@ impl Member {
             card: ByteBuf::from(card),
         }
         .encode();
-        if self.online {
-            self.outputs.push_back(Output::Send(frame.clone()));
-        }
+        self.out.frame(frame.clone());
         if !matches!(self.phase, Phase::Knocking { .. }) {
-            self.event(Event::Knocking);
+            self.out.event(Event::Knocking);
         }
         self.phase = Phase::Knocking { group, frame, again: now + timing::RETRY };
     }
@@ -642,7 +647,7 @@ impl Member {
         match Group::join(&self.provider, id, self.me.seat, &self.config.invite, welcome) {
             Ok(group) => self.sit(group, now),
             Err(doubt) => {
-                self.doubt(doubt);
+                self.out.doubt(doubt);
                 // The key package is used up either way.
                 self.rejoin(now, entropy);
             }
@@ -651,7 +656,7 @@ impl Member {
 
     fn sit(&mut self, group: Group, now: Duration) {
         self.phase = Phase::Seated(Box::new(Seated::new(group, now)));
-        self.event(Event::Seated);
+        self.out.event(Event::Seated);
         self.seated(|seated, cx| seated.enter(cx, now));
     }
 
@@ -660,32 +665,32 @@ impl Member {
         if now >= self.next_catch_up {
             self.next_catch_up = now + timing::CATCH_UP;
             self.next_ping = now + timing::PING;
-            self.send(&ClientMessage::Ping { offset: self.offset });
+            self.out.send(&ClientMessage::Ping { offset: self.offset });
         }
     }
 
     /// Does whatever has become due.
     fn run(&mut self, now: Duration, entropy: &mut dyn Entropy) {
-        if self.online && now >= self.next_ping && !matches!(self.phase, Phase::Out) {
+        if self.out.online && now >= self.next_ping && !matches!(self.phase, Phase::Out) {
             self.next_ping = now + timing::PING;
             if std::mem::take(&mut self.answered) {
-                self.send(&ClientMessage::Ping { offset: self.offset });
+                self.out.send(&ClientMessage::Ping { offset: self.offset });
             } else {
                 self.hello(now);
             }
         }
         match &mut self.phase {
-            Phase::Greeting { again } | Phase::Founding { again, .. } if self.online && now >= *again => {
+            Phase::Greeting { again } | Phase::Founding { again, .. } if self.out.online && now >= *again => {
                 self.hello(now);
             }
-            Phase::Knocking { frame, again, .. } if self.online && now >= *again => {
+            Phase::Knocking { frame, again, .. } if self.out.online && now >= *again => {
                 *again = now + timing::RETRY;
-                self.outputs.push_back(Output::Send(frame.clone()));
+                self.out.frame(frame.clone());
             }
             _ => {}
         }
         if self.seated(|seated, cx| seated.run(cx, now)) {
-            self.doubt(Doubt::MissingEpoch);
+            self.out.doubt(Doubt::MissingEpoch);
             self.rejoin(now, entropy);
         }
     }
@@ -728,24 +733,7 @@ struct Context<'a> {
     config: &'a mut Config,
     provider: &'a Provider,
     me: &'a Me,
-    online: bool,
-    outputs: &'a mut VecDeque<Output>,
-}
-
-impl Context<'_> {
-    fn send(&mut self, message: &ClientMessage) {
-        if self.online {
-            self.outputs.push_back(Output::Send(message.encode()));
-        }
-    }
-
-    fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    fn doubt(&mut self, doubt: Doubt) {
-        self.event(Event::Doubt(doubt));
-    }
+    out: &'a mut Outputs,
 }
 
 const CARD_NONCE: usize = 12;

@@ -143,7 +143,7 @@ impl Seated {
         while let Some((_, epoch)) = self.forget.pop_front_if(|(at, _)| now >= *at) {
             self.opener.forget_before(epoch);
         }
-        if !cx.online {
+        if !cx.out.online {
             return false;
         }
         if !self.outbox.is_empty() && now >= self.outbox_again {
@@ -153,7 +153,7 @@ impl Seated {
             if now >= pending.again {
                 pending.patience = (pending.patience * 2).min(8 * timing::COMMIT_AGAIN);
                 pending.again = now + pending.patience;
-                cx.outputs.push_back(super::Output::Send(pending.frame.clone()));
+                cx.out.frame(pending.frame.clone());
             }
         } else if self.commit_due(cx.me).is_some_and(|due| now >= due) {
             self.commit(cx, now);
@@ -259,7 +259,7 @@ impl Seated {
             return self.give_up_on_work(now);
         }
         let (again, patience) = (now + timing::COMMIT_AGAIN, timing::COMMIT_AGAIN);
-        cx.outputs.push_back(super::Output::Send(frame.clone()));
+        cx.out.frame(frame.clone());
         self.pending = Some(Pending { message: made.message, frame, expelled, again, patience });
     }
 
@@ -300,7 +300,7 @@ impl Seated {
                 // A commit that we had given up: nobody can undo that it counts, and we no longer have its keys.
                 None if self.group.is_current_commit(message) => return Standing::Lost,
                 None => {
-                    cx.doubt(Doubt::OldEpoch);
+                    cx.out.doubt(Doubt::OldEpoch);
                     return Standing::In;
                 }
             }
@@ -308,7 +308,7 @@ impl Seated {
             match self.group.check(cx.provider, &cx.config.invite, message) {
                 Ok(commit) => {
                     if self.peers.get(&commit.by).is_none_or(|peer| peer.seat != from) {
-                        cx.doubt(Doubt::Misdelivered);
+                        cx.out.doubt(Doubt::Misdelivered);
                     }
                     if self.pending.take().is_some() {
                         self.group.abandon(cx.provider);
@@ -320,7 +320,7 @@ impl Seated {
                     if doubt != Doubt::OldEpoch {
                         self.is_behind(now);
                     }
-                    cx.doubt(doubt);
+                    cx.out.doubt(doubt);
                     return Standing::In;
                 }
             }
@@ -341,15 +341,15 @@ impl Seated {
                 (_, Some(false)) => LeftHow::Lost,
                 (_, None) => LeftHow::Unexplained,
             };
-            cx.event(Event::Left(*seat, how));
+            cx.out.event(Event::Left(*seat, how));
         }
         for (leaf, seat) in &change.joined {
             let card = self.knocks.remove(seat).and_then(|knock| knock.card);
             let introduced = card.is_some();
             self.peers.insert(*leaf, Peer { seat: *seat, card, seq: 0, broadcast: None });
-            cx.event(Event::Joined(*seat));
+            cx.out.event(Event::Joined(*seat));
             if introduced {
-                cx.event(Event::Introduced(*seat));
+                cx.out.event(Event::Introduced(*seat));
             }
         }
         self.expel.retain(|seat| self.peers.values().any(|peer| peer.seat == *seat));
@@ -361,11 +361,11 @@ impl Seated {
         self.forget.make_contiguous().sort();
         self.switch_at = Some(now + timing::SWITCH);
         self.behind = None;
-        cx.event(Event::Epoch { epoch: self.group.epoch(), seats: self.peers.len() });
+        cx.out.event(Event::Epoch { epoch: self.group.epoch(), seats: self.peers.len() });
         if change.expelled.is_some() {
             // They proved to have a link that is no longer one.
             self.knocks.clear();
-            cx.event(Event::LinkChanged);
+            cx.out.event(Event::LinkChanged);
         }
         self.work = self.has_work(cx.me).then_some((now, now));
         self.reached(cx);
@@ -390,7 +390,7 @@ impl Seated {
             return;
         }
         let Some((key_package, hash, key)) = read_key_package(cx.provider, seat, key_package) else {
-            return cx.doubt(Doubt::BadJoinProof);
+            return cx.out.doubt(Doubt::BadJoinProof);
         };
         let invite = &cx.config.invite;
         let known = self.knocks.get(&seat).filter(|knock| knock.candidate.hash == hash);
@@ -400,16 +400,16 @@ impl Seated {
         let admitted = match check_proof(invite, self.group.id(), &hash, &proof) {
             Ok(()) => true,
             Err(Doubt::NotAdmitted) => false,
-            Err(doubt) => return cx.doubt(doubt),
+            Err(doubt) => return cx.out.doubt(doubt),
         };
         let context = SeatContext { room: cx.config.room, group: self.group.id(), seat, key };
         let card =
             open_card(&invite.card_key(self.group.id()), seat, card).filter(|card| card.verify(&context));
         if card.is_none() {
-            cx.doubt(Doubt::BadCard);
+            cx.out.doubt(Doubt::BadCard);
         }
         if !admitted && first {
-            cx.event(Event::AtTheDoor { seat, card: card.clone() });
+            cx.out.event(Event::AtTheDoor { seat, card: card.clone() });
         }
         let candidate = Candidate { key_package, hash, proof, admitted };
         self.knocks.insert(seat, Knock { candidate, card });
@@ -438,7 +438,7 @@ impl Seated {
     ) {
         let order = HostOrder::Admit { group: self.group.id(), key_package_hash: &hash };
         if !order.verify(&cx.config.invite.host, &signature) {
-            return cx.doubt(Doubt::NotAdmitted);
+            return cx.out.doubt(Doubt::NotAdmitted);
         }
         if let Some(knock) = self.knocks.get_mut(&seat).filter(|knock| knock.candidate.hash == hash) {
             knock.candidate.proof.admission = Some(ByteArray::new(signature));
@@ -449,7 +449,7 @@ impl Seated {
 
     pub(super) fn deny(&mut self, seat: SeatId, cx: &mut Context<'_>) {
         if self.knocks.remove(&seat).is_some() {
-            cx.send(&ClientMessage::Deny { seat });
+            cx.out.send(&ClientMessage::Deny { seat });
         }
     }
 
@@ -469,7 +469,7 @@ impl Seated {
         }
         let first = self.gone.insert(seat, left).is_none();
         if first {
-            cx.event(Event::Away(seat));
+            cx.out.event(Event::Away(seat));
         }
         // The log says it again while nobody removes it.
         if first || self.work.is_none() {
@@ -479,7 +479,7 @@ impl Seated {
 
     pub(super) fn back(&mut self, seat: SeatId, cx: &mut Context<'_>) {
         if self.gone.remove(&seat).is_some() {
-            cx.event(Event::Back(seat));
+            cx.out.event(Event::Back(seat));
         }
     }
 
@@ -491,9 +491,7 @@ impl Seated {
         let plain = Said { seq: self.said, to, broadcast: self.broadcasts, app }.encode();
         let unconfirmed = Unconfirmed { seq: self.said, to, plain, epoch: 0, frame: Vec::new() };
         let unconfirmed = self.sealed(unconfirmed, cx);
-        if cx.online {
-            cx.outputs.push_back(super::Output::Send(unconfirmed.frame.clone()));
-        }
+        cx.out.frame(unconfirmed.frame.clone());
         if self.outbox.is_empty() {
             self.outbox_again = now + timing::RETRY;
         }
@@ -518,9 +516,7 @@ impl Seated {
             if message.epoch != self.group.epoch() {
                 message = self.sealed(message, cx);
             }
-            if cx.online {
-                cx.outputs.push_back(super::Output::Send(message.frame.clone()));
-            }
+            cx.out.frame(message.frame.clone());
             self.outbox.push_back(message);
         }
     }
@@ -542,7 +538,7 @@ impl Seated {
         match self.heard(from, seq, message, cx) {
             Ok(None) => {}
             Ok(Some(said)) => return self.take_in(from, said, cx, now),
-            Err(doubt) => cx.doubt(doubt),
+            Err(doubt) => cx.out.doubt(doubt),
         }
         false
     }
@@ -582,7 +578,7 @@ impl Seated {
         let expected = peer.broadcast.map(|last| last + u64::from(said.to.is_none()));
         peer.broadcast = Some(said.broadcast);
         if expected.is_some_and(|expected| expected != said.broadcast) {
-            cx.doubt(Doubt::Withheld);
+            cx.out.doubt(Doubt::Withheld);
         }
         Ok(Some(said.app))
     }
@@ -593,10 +589,10 @@ impl Seated {
                 let leaf = self.peer(from).map(|peer| peer.leaf);
                 let context = leaf.and_then(|leaf| self.group.seat_context(cx.config.room, leaf));
                 if !context.is_some_and(|context| card.verify(&context)) {
-                    cx.doubt(Doubt::BadCard);
+                    cx.out.doubt(Doubt::BadCard);
                 } else if let Some(peer) = leaf.and_then(|leaf| self.peers.get_mut(&leaf)) {
                     peer.card = Some(card);
-                    cx.event(Event::Introduced(from));
+                    cx.out.event(Event::Introduced(from));
                 }
             }
             App::Admit { seat, key_package_hash, signature } => {
@@ -607,9 +603,9 @@ impl Seated {
                 if order.verify(&cx.config.invite.host, &signature) {
                     return true;
                 }
-                cx.doubt(Doubt::NotTheHost);
+                cx.out.doubt(Doubt::NotTheHost);
             }
-            app => cx.event(Event::Said { seat: from, app }),
+            app => cx.out.event(Event::Said { seat: from, app }),
         }
         false
     }
@@ -644,10 +640,10 @@ impl Seated {
         }
         self.switch_at = None;
         self.sealer.switch(Some((epoch, self.group.frame_base(cx.provider), self.group.leaf())));
-        cx.event(Event::Sealing { epoch });
+        cx.out.event(Event::Sealing { epoch });
     }
 
     fn reached(&self, cx: &mut Context<'_>) {
-        cx.send(&ClientMessage::Reached { epoch: self.group.epoch() });
+        cx.out.send(&ClientMessage::Reached { epoch: self.group.epoch() });
     }
 }
