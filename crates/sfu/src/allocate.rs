@@ -57,6 +57,11 @@ pub(crate) fn allocate(budget: Option<u64>, wishes: &[Wish]) -> Vec<Option<usize
 }
 
 impl Wish {
+    /// Bits a second of the best layer that may be chosen.
+    pub(crate) fn best(&self) -> u64 {
+        self.layers().last().map_or(0, |layer| self.rates[layer])
+    }
+
     /// The layers that may be chosen, lowest first.
     fn layers(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
         let single = self.rates.len() == 1;

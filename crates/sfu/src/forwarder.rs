@@ -525,7 +525,7 @@ impl Forwarder {
                 current: route.target,
             });
         }
-        let best: u64 = wishes.iter().filter_map(|wish| wish.rates.iter().max()).sum();
+        let best: u64 = wishes.iter().map(Wish::best).sum();
         peer.desire(best + best / 5);
         let mut waiting = Vec::new();
         let mut told = Vec::new();

@@ -38,6 +38,9 @@ const RESEND: usize = 1_024;
 
 /// Turns of str0m's timers in one go. A paced packet takes one; what is left waits for a millisecond.
 const MAX_TURNS: usize = 512;
+/// What is due so soon is done now. str0m's pacer wants to be asked again a microsecond after each packet of a burst; whoever
+/// waits for that with a timer of milliseconds sends one packet each time, and believes the network is as slow as that.
+const AT_ONCE: Duration = Duration::from_micros(200);
 
 /// A viewer whose packets wait this long has too little of a network for what it asked for.
 const BACKLOG: Duration = Duration::from_millis(700);
@@ -336,9 +339,9 @@ impl Peer {
         let mut turns = 0;
         loop {
             match self.rtc.poll_output().map_err(lost)? {
-                Output::Timeout(at) if at <= now && turns < MAX_TURNS => {
+                Output::Timeout(at) if at <= now + AT_ONCE && turns < MAX_TURNS => {
                     turns += 1;
-                    self.rtc.handle_input(Input::Timeout(now)).map_err(lost)?;
+                    self.rtc.handle_input(Input::Timeout(at.max(now))).map_err(lost)?;
                 }
                 Output::Timeout(at) => {
                     self.due = at.max(now + Duration::from_millis(1));

@@ -32,8 +32,6 @@ pub(crate) fn bench(names: &[String]) -> Result<ExitCode> {
     let chosen = chosen(names, &["seal", "play", "grants", "rooms", "forwarder"])?;
     if chosen("forwarder") {
         run(cargo().args(["bench", "--locked", "-p", "gloaming-sfu", "--bench", "forwarder"]))?;
-        let mut slow = test::workspace_tests();
-        run(slow.args(["--release", "--test", "forwarding", "--", "--ignored", "a_slow_network"]))?;
         if names == ["forwarder"] {
             return Ok(ExitCode::SUCCESS);
         }
