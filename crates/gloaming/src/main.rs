@@ -23,6 +23,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
 use terminal::Terminal;
 
+/// A grant is small pieces of memory for the most part: this one hands them out an eighth quicker (ARCHITECTURE.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What every verb can do.
 trait Run {
     /// Does it. What goes wrong is told to the person once, by `main`.
