@@ -26,6 +26,13 @@ export const film = () =>
     "-c:v", "libx264", "-preset", "veryfast", "-g", "60", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k",
   ]);
 
+/** VP9 and Opus, red with a tone of 1,000 Hz: what a guest without a browser sends into a room. */
+export const stage = () =>
+  made("stage.mp4", [
+    "-f", "lavfi", "-i", "color=0xc81e1e:s=320x180:r=15:d=4", "-f", "lavfi", "-i", "sine=frequency=1000:sample_rate=48000:duration=4",
+    "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "15", "-pix_fmt", "yuv420p", "-c:a", "libopus",
+  ]);
+
 /** Two minutes that take little room: long enough to be stopped in the middle. */
 export const longFilm = () =>
   made("the-long-way-home.mp4", [

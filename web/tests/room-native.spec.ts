@@ -1,0 +1,90 @@
+// Somebody who comes in from the command line and somebody with a browser: each sees and hears the other, by the page's own words.
+
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join as under } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { expect, test, type BrowserContext } from "@playwright/test";
+import { MARA, callingDevice, callingPage, enter, makeRoom, perceives, rises, sealed, seat, type Caller, type Person } from "./call";
+import { chromiumOnly } from "./home";
+import { stage } from "./media";
+import { setUp } from "./person";
+import { BIN, startServer, type Server } from "./server";
+
+const STAGE: Person = { name: "Stage", tone: 1000, colour: [200, 30, 30] };
+
+/** What the command says, a line each. */
+type Said = { event: string; [of: string]: unknown };
+
+let server: Server;
+let device: BrowserContext;
+let mara: Caller;
+let folder: string;
+let native: ChildProcess | undefined;
+
+test.beforeAll(async ({ browser }) => {
+  chromiumOnly();
+  server = await startServer();
+  folder = await mkdtemp(under(tmpdir(), "gloaming-native-"));
+  device = await callingDevice(browser, MARA);
+  mara = await callingPage(device, MARA);
+  await setUp(mara, server.setupLink);
+});
+
+test.afterAll(async () => {
+  native?.kill("SIGKILL");
+  await device?.close();
+  await server?.stop();
+  if (folder) await rm(folder, { recursive: true, force: true });
+});
+
+/** Comes in with a link on its standard input, where a list of processes does not show it. */
+function comeIn(link: string, ...options: string[]): { until: (event: string, wanted?: (said: Said) => boolean) => Promise<Said>; all: Said[] } {
+  const child = spawn(BIN, ["--json", "room", "join", "-", ...options], { env: { ...process.env, HOME: folder, XDG_STATE_HOME: folder }, stdio: ["pipe", "pipe", "inherit"] });
+  native = child;
+  child.stdin.end(`${link}\n`);
+  const all: Said[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => all.push(JSON.parse(line) as Said));
+  const until = async (event: string, wanted: (said: Said) => boolean = () => true) => {
+    const find = () => all.find((said) => said.event === event && wanted(said));
+    await expect.poll(find, { timeout: 60_000, message: event }).toBeDefined();
+    return find()!;
+  };
+  return { until, all };
+}
+
+/** What ffmpeg decodes of a file. */
+async function raw(file: string, ...how: string[]): Promise<Buffer> {
+  const { stdout } = await promisify(execFile)("ffmpeg", ["-nostdin", "-v", "error", "-i", file, ...how, "-"], { encoding: "buffer", maxBuffer: 1 << 28 });
+  return stdout;
+}
+
+test("somebody from the command line and somebody with a browser hear and see each other", async () => {
+  test.setTimeout(180_000);
+  const link = await makeRoom(mara, server.listens, "Half and half");
+  await enter(link, mara);
+  const received = under(folder, "received");
+  const { until } = comeIn(link, "--publish", await stage(), "--loop", "--receive", received, "--name", STAGE.name);
+  await until("seated");
+  await expect(seat(mara, STAGE.name)).toBeVisible({ timeout: 30_000 });
+  await perceives(mara, STAGE);
+  await rises(mara);
+  await sealed(mara);
+
+  const files = await Promise.all(["mic", "camera"].map((track) => until("file", (said) => said["track"] === track && said["name"] === MARA.name)));
+  await mara.waitForTimeout(4_000);
+  native?.kill("SIGINT");
+  await until("over");
+  const [mic, camera] = files.map((said) => String(said["file"]));
+  const picture = await raw(camera ?? "", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "32x18");
+  const frame = 32 * 18 * 3;
+  const middle = picture.subarray(picture.length - frame + (8 * 32 + 16) * 3);
+  for (const [at, value] of MARA.colour.entries()) expect(Math.abs((middle[at] ?? 0) - value), `the picture's colour ${at}`).toBeLessThan(40);
+  expect(picture.length / frame, "frames in some seconds").toBeGreaterThan(20);
+  const sound = await raw(mic ?? "", "-f", "s16le", "-ac", "1", "-ar", "48000");
+  const samples = new Int16Array(sound.buffer, sound.byteOffset, sound.length >> 1).slice(-48_000);
+  const crossings = samples.reduce((count, sample, at) => count + Number(at > 0 && sample < 0 !== (samples[at - 1] ?? 0) < 0), 0);
+  expect(Math.abs(crossings / 2 - MARA.tone), "the tone's frequency").toBeLessThan(15);
+});
