@@ -13,6 +13,8 @@ import { stage } from "./media";
 import { setUp } from "./person";
 import { BIN, startServer, type Server } from "./server";
 
+test.describe.configure({ mode: "serial" });
+
 const STAGE: Person = { name: "Stage", tone: 1000, colour: [200, 30, 30] };
 
 /** What the command says, a line each. */
@@ -33,8 +35,12 @@ test.beforeAll(async ({ browser }) => {
   await setUp(mara, server.setupLink);
 });
 
-test.afterAll(async () => {
+test.afterEach(async () => {
   native?.kill("SIGKILL");
+  await mara?.goto("about:blank");
+});
+
+test.afterAll(async () => {
   await device?.close();
   await server?.stop();
   if (folder) await rm(folder, { recursive: true, force: true });
@@ -87,4 +93,30 @@ test("somebody from the command line and somebody with a browser hear and see ea
   const samples = new Int16Array(sound.buffer, sound.byteOffset, sound.length >> 1).slice(-48_000);
   const crossings = samples.reduce((count, sample, at) => count + Number(at > 0 && sample < 0 !== (samples[at - 1] ?? 0) < 0), 0);
   expect(Math.abs(crossings / 2 - MARA.tone), "the tone's frequency").toBeLessThan(15);
+});
+
+test("a guest without a browser waits in the lobby, stays through a restart of the server, and reads what is written", async () => {
+  test.setTimeout(180_000);
+  const link = await makeRoom(mara, server.listens, "With a lobby", { lobby: true });
+  await enter(link, mara);
+  const { until } = comeIn(link, "--publish", await stage(), "--loop", "--name", STAGE.name);
+  await until("knocking");
+  await mara.getByRole("button", { name: "Let in Stage" }).click();
+  await until("seated");
+  await perceives(mara, STAGE);
+  const restarted = server.restart();
+  await until("offline");
+  await rises(mara);
+  await restarted;
+  await until("online");
+  await mara.getByRole("button", { name: /^Chat/ }).click();
+  await mara.getByLabel("Write to everybody").fill("Are you still there?");
+  await mara.keyboard.press("Enter");
+  await until("chat", (said) => said["text"] === "Are you still there?");
+  await rises(mara);
+  await mara.getByRole("button", { name: "People: 2" }).click();
+  await mara.getByRole("button", { name: "Actions for Stage" }).click();
+  await mara.getByRole("menuitem", { name: "Remove from the room" }).click();
+  await mara.getByRole("dialog", { name: "Remove Stage?" }).getByRole("button", { name: "Remove" }).click();
+  await until("over", (said) => said["why"] === "failed");
 });
