@@ -8,7 +8,7 @@ use std::time::Duration;
 use gloaming_ids::{GroupId, SeatId};
 use gloaming_room::{
     App, Codec, Doubt, Event, Input, LeftHow, RoomSecret,
-    log::{ClientMessage, Entry, Log, ServerMessage},
+    log::{ClientMessage, Entry, Log, PAST_EPOCHS, Refusal, ServerMessage},
 };
 use serde_bytes::ByteBuf;
 use world::{Weather, World, copy, invite, policy};
@@ -220,6 +220,47 @@ fn messages_arrive_once_and_in_order_over_a_bad_network() {
     world.seconds(20);
     assert_eq!(chats(&world, 0), lines);
     assert_eq!(chats(&world, 2), lines);
+}
+
+#[test]
+fn what_the_log_refuses_for_its_epoch_is_not_said_again_at_once() {
+    let mut world = room(2, false);
+    // The second says much, and does not hear that the others have gone on without it.
+    world.clients[1].side = 9;
+    for n in 0..40 {
+        say(&mut world, 1, None, &n.to_string());
+    }
+    let before = world.frames;
+    let refused = ServerMessage::Refused { why: Refusal::OtherEpoch }.encode();
+    for _ in 0..40 {
+        world.give(1, Input::Received(&refused));
+    }
+    assert!(world.frames - before <= 1, "{} frames for 40 refusals", world.frames - before);
+    // Once it has heard so, all of it comes at once, under the new keys.
+    for _ in 0..=PAST_EPOCHS {
+        world.give(0, Input::Rotate);
+        world.seconds(1);
+    }
+    world.clients[1].side = 0;
+    world.settle(20);
+    let lines: Vec<_> = (0..40).map(|n| n.to_string()).collect();
+    assert_eq!(chats(&world, 0), lines);
+}
+
+#[test]
+fn who_says_more_than_is_kept_is_heard_all_the_same() {
+    let mut world = room(2, false);
+    world.disconnect(1);
+    for n in 0..300 {
+        say(&mut world, 1, None, &n.to_string());
+    }
+    world.connect(1);
+    world.seconds(5);
+    say(&mut world, 1, None, "and now");
+    world.seconds(5);
+    let heard = chats(&world, 0);
+    assert_eq!(heard.len(), 257);
+    assert_eq!(heard.last().unwrap(), "and now");
 }
 
 #[test]

@@ -60,7 +60,8 @@ pub enum Input<'a> {
     Say {
         /// To whom, if not to everybody.
         to: Option<SeatId>,
-        /// What. At most [`crate::MAX_APP`] bytes; longer ones are dropped.
+        /// What. At most [`crate::MAX_APP`] bytes; longer ones are dropped, and so is what is said while 256 messages wait
+        /// to be seen in the log.
         app: App,
     },
     /// The host lets somebody in.
@@ -594,7 +595,15 @@ impl Member {
                 self.phase = Phase::Greeting { again: now + timing::RETRY };
                 self.out.event(Event::LinkRefused);
             }
-            (Phase::Seated(_), Refusal::OtherEpoch) => self.seated(|seated, cx| seated.resend(cx, now)),
+            // One refusal for each of many messages: they are sent again once, and not all of them for each. What is of this
+            // epoch already would be refused again; the log knows of another, and tells.
+            (Phase::Seated(seated), Refusal::OtherEpoch) => {
+                if seated.has_old_messages() {
+                    self.seated(|seated, cx| seated.resend(cx, now));
+                } else {
+                    self.catch_up(now);
+                }
+            }
             // The log takes the group for another than ours, and would refuse every commit of this seat. So it is after a
             // fork whose halves had come equally far.
             (Phase::Seated(_), Refusal::Malformed) => self.rejoin(now, entropy),

@@ -19,7 +19,8 @@ use crate::{
 
 /// How many are added by one commit: the Welcome has to fit into a frame.
 const ADD_AT_MOST: usize = 16;
-/// How many unconfirmed messages are kept; beyond that the oldest is dropped and its loss is noticed by the others.
+/// How many unconfirmed messages are kept. What is said beyond that is dropped: the log takes a seat's messages without a gap,
+/// so an older one cannot be.
 const OUTBOX: usize = 256;
 
 pub(super) struct Seated {
@@ -486,6 +487,9 @@ impl Seated {
     // Messages.
 
     pub(super) fn say(&mut self, to: Option<SeatId>, app: App, cx: &mut Context<'_>, now: Duration) {
+        if self.outbox.len() >= OUTBOX {
+            return;
+        }
         self.said += 1;
         self.broadcasts += u64::from(to.is_none());
         let plain = Said { seq: self.said, to, broadcast: self.broadcasts, app }.encode();
@@ -496,9 +500,6 @@ impl Seated {
             self.outbox_again = now + timing::RETRY;
         }
         self.outbox.push_back(unconfirmed);
-        while self.outbox.len() > OUTBOX {
-            self.outbox.pop_front();
-        }
     }
 
     fn sealed(&mut self, message: Unconfirmed, cx: &mut Context<'_>) -> Unconfirmed {
@@ -507,6 +508,11 @@ impl Seated {
         let sealed = ByteBuf::from(self.group.seal(cx.provider, &cx.me.signer, &plain));
         let frame = ClientMessage::Send { group, seq, to, message: sealed }.encode();
         Unconfirmed { seq, to, plain, epoch, frame }
+    }
+
+    /// Whether something that was not seen in the log is under other keys than those of now.
+    pub(super) fn has_old_messages(&self) -> bool {
+        self.outbox.iter().any(|message| message.epoch != self.group.epoch())
     }
 
     /// Sends again what was not seen in the log, under the keys of now.

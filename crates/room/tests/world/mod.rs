@@ -237,8 +237,12 @@ impl World {
         }
     }
 
+    /// A meeting of this length has some ten thousand.
+    const STORM: u64 = 100_000;
+
     fn carry(&mut self, client: usize, way: usize, what: impl Fn(Vec<u8>) -> What, frame: Vec<u8>) {
         self.frames += 1;
+        assert!(self.frames < Self::STORM, "the members and the log answer each other without an end");
         let weather = self.weather;
         let copies =
             if self.dice.chance(weather.loss) { 0 } else { 1 + u64::from(self.dice.chance(weather.twice)) };
