@@ -11,8 +11,8 @@ export default defineConfig({
   workers: Number(process.env["GLOAMING_WORKERS"] ?? 2),
   fullyParallel: false,
   forbidOnly: Boolean(process.env["CI"]),
-  // On a machine of two cores a browser is sometimes starved for seconds. Whoever needs a second try is named at the end.
-  retries: process.env["CI"] ? 1 : 0,
+  // On a machine of two cores a browser is sometimes starved for seconds. Whoever needs another try is named at the end.
+  retries: process.env["CI"] ? 2 : 0,
   timeout: 90_000,
   expect: { timeout: 15_000 },
   reporter: [["list"]],

@@ -8,8 +8,6 @@ import { chromiumOnly } from "./home";
 import { setUp } from "./person";
 import { startServer, type Server } from "./server";
 
-test.describe.configure({ mode: "serial" });
-
 const host: Person = { ...MARA, picture: LIGHT };
 
 let server: Server;

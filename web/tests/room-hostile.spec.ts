@@ -8,8 +8,6 @@ import { chromiumOnly } from "./home";
 import { setUp } from "./person";
 import { startServer, type Server } from "./server";
 
-test.describe.configure({ mode: "serial" });
-
 let server: Server;
 let gate: Gate;
 let mara: Caller;

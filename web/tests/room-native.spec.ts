@@ -13,8 +13,6 @@ import { stage } from "./media";
 import { setUp } from "./person";
 import { BIN, startServer, type Server } from "./server";
 
-test.describe.configure({ mode: "serial" });
-
 const STAGE: Person = { name: "Stage", tone: 1000, colour: [200, 30, 30] };
 
 /** What the command says, a line each. */

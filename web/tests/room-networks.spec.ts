@@ -7,8 +7,6 @@ import { SERVER, makeNetworks, noNetworks, type Networks } from "./networks";
 import { setUp } from "./person";
 import { startServerIn, type Server } from "./server";
 
-test.describe.configure({ mode: "serial" });
-
 let networks: Networks;
 let server: Server;
 const browsers: Browser[] = [];

@@ -8,8 +8,6 @@ import { chromiumOnly } from "./home";
 import { setUp } from "./person";
 import { startServer, type Server } from "./server";
 
-test.describe.configure({ mode: "serial" });
-
 let server: Server;
 let gate: Gate;
 let device: BrowserContext;
@@ -24,6 +22,7 @@ test.beforeAll(async ({ browser }) => {
   device = await callingDevice(browser, MARA);
   mara = await callingPage(device, MARA);
   await setUp(mara, server.setupLink);
+  link = await make("Tuesday, 7 pm");
 });
 
 test.afterEach(async () => {
@@ -46,7 +45,6 @@ async function guest(browser: Browser, person: Person): Promise<Caller> {
 const make = (name: string, how: { lobby?: boolean; hidden?: boolean } = {}) => makeRoom(mara, gate.origin, name, how);
 
 test("an owner makes a room, and its link stands in the list", async () => {
-  link = await make("Tuesday, 7 pm");
   expect(link).toMatch(new RegExp(`^${gate.origin}/r/[0-9a-f-]{36}#[\\w-]{40,}$`));
   await expect(mara.getByRole("img", { name: "QR code of the link" })).toBeVisible();
   await mara.getByRole("button", { name: "Done" }).click();

@@ -97,7 +97,7 @@ pub(crate) fn test(areas: &[String]) -> Result<ExitCode> {
     println!("{:28} {:>12}", "all", seconds(started.elapsed()));
     // Last, where somebody looks who has only the end of the log.
     report.failed.iter().for_each(|name| println!("FAILED {name}"));
-    report.unsteady.iter().for_each(|name| println!("UNSTEADY, passed at the second try: {name}"));
+    report.unsteady.iter().for_each(|name| println!("UNSTEADY, passed only when tried again: {name}"));
     let total = report.total();
     println!("{total}");
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
