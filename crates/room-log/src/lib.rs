@@ -28,8 +28,8 @@ mod sframe;
 pub use cbor::Malformed;
 pub use door::{Door, Pass};
 pub use limits::{
-    GONE_AGAIN, GRACE, KNOCK_AGAIN, MAX_KNOCKS, MAX_LOG_BYTES, MAX_LOG_ENTRIES, MAX_MESSAGE, MAX_RESENT,
-    MAX_SEATS, PAST_EPOCHS, PROTOCOL_VERSION, RESENT_EACH_SECOND,
+    GONE_AGAIN, GRACE, GRACE_OF_A_CLOSED_PAGE, KNOCK_AGAIN, MAX_KNOCKS, MAX_LOG_BYTES, MAX_LOG_ENTRIES,
+    MAX_MESSAGE, MAX_RESENT, MAX_SEATS, PAST_EPOCHS, PROTOCOL_VERSION, RESENT_EACH_SECOND,
 };
 pub use log::{Delivery, Head, HeadMember, Log, Policy};
 pub use message::{ClientMessage, Entry, Refusal, Resume, Resumed, SeatToken, ServerMessage};

@@ -32,6 +32,10 @@ pub const PAST_EPOCHS: u64 = 3;
 /// How long a seat may be without a socket before the log says that it is gone.
 pub const GRACE: Duration = Duration::from_secs(10);
 
+/// The same for one whose page was closed. Proxies close sockets in the same way when they start anew, and whoever is in the
+/// room is back by then.
+pub const GRACE_OF_A_CLOSED_PAGE: Duration = Duration::from_secs(2);
+
 /// How long a seat that is gone may stay in the group before the log says so again.
 pub const GONE_AGAIN: Duration = Duration::from_secs(10);
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::{
-    AddedLeaf, ClientMessage, Door, Entry, GONE_AGAIN, GRACE, KNOCK_AGAIN, MAX_KNOCKS, MAX_LOG_BYTES,
-    MAX_LOG_ENTRIES, MAX_RESENT, MAX_SEATS, PAST_EPOCHS, Pass, PrivateEnvelope, PublicCommit,
-    RESENT_EACH_SECOND, Refusal, Resume, Resumed, SeatToken, ServerMessage,
+    AddedLeaf, ClientMessage, Door, Entry, GONE_AGAIN, GRACE, GRACE_OF_A_CLOSED_PAGE, KNOCK_AGAIN,
+    MAX_KNOCKS, MAX_LOG_BYTES, MAX_LOG_ENTRIES, MAX_RESENT, MAX_SEATS, PAST_EPOCHS, Pass, PrivateEnvelope,
+    PublicCommit, RESENT_EACH_SECOND, Refusal, Resume, Resumed, SeatToken, ServerMessage,
 };
 
 /// What the owner of a room decided about it, as far as the server has to know.
@@ -108,7 +108,7 @@ struct Seat {
     token: SeatToken,
     /// Its place in the group, for a member, and the offset at which it got it.
     member: Option<Member>,
-    /// When its socket broke, if it has none.
+    /// Where it has no socket: when it counts as gone.
     away: Option<Duration>,
     /// The last offset that was sent to it.
     cursor: u64,
@@ -162,7 +162,7 @@ impl Log {
         let seat = |m: HeadMember| {
             let seat = Seat {
                 member: Some(Member { leaf: m.leaf, since: head.offset, proof: None }),
-                away: Some(now),
+                away: Some(now + GRACE),
                 cursor: head.offset,
                 sent: m.sent,
                 reached: head.epoch,
@@ -250,9 +250,18 @@ impl Log {
 
     /// A seat's socket is gone.
     pub fn disconnect(&mut self, seat: SeatId, now: Duration) {
+        self.away(seat, now + GRACE);
+    }
+
+    /// A seat's socket is gone, and nobody is likely to come back to it: its page was closed, or says `Hello` as somebody else.
+    pub fn page_closed(&mut self, seat: SeatId, now: Duration) {
+        self.away(seat, now + GRACE_OF_A_CLOSED_PAGE);
+    }
+
+    fn away(&mut self, seat: SeatId, until: Duration) {
         match self.seats.get_mut(&seat) {
             Some(Seat { member: None, knocking: None, .. }) => drop(self.seats.remove(&seat)),
-            Some(s) => s.away = s.away.or(Some(now)),
+            Some(s) => s.away = s.away.or(Some(until)),
             None => {}
         }
     }
@@ -702,7 +711,7 @@ impl Seat {
     /// When its removal is to be proposed, for the first time or, as long as anybody is there to hear it, again.
     fn gone_at(&self, heard: bool) -> Option<Duration> {
         match self.gone {
-            None => self.away.map(|since| since + GRACE),
+            None => self.away,
             Some(Gone { told, .. }) => heard.then_some(told + GONE_AGAIN),
         }
     }

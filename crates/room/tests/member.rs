@@ -525,6 +525,35 @@ fn a_member_that_was_left_behind_comes_in_again() {
 }
 
 #[test]
+fn a_member_that_is_ahead_of_the_log_comes_in_again() {
+    let mut world = room(3, false);
+    // Two histories, in each of which one thing happens: new keys for the third, and a word for the others.
+    let other = world.logs[0].clone();
+    world.logs.push(other);
+    world.clients[2].side = 1;
+    world.give(2, Input::Rotate);
+    say(&mut world, 0, None, "only here");
+    world.seconds(2);
+    assert_eq!(world.logs[0].offset(), world.logs[1].offset());
+    assert!(world.logs[0].epoch() < world.logs[1].epoch());
+    world.clients[2].side = 0;
+    world.logs.truncate(1);
+    world.settle(30);
+    assert!(world.clients[2].saw(&Event::Rejoining));
+    world.check_frames();
+}
+
+#[test]
+fn who_hears_of_a_seat_that_is_not_in_the_group_is_in_another_than_the_logs() {
+    let mut world = room(3, false);
+    let at = world.logs[0].head().offset;
+    world.show(2, at, Entry::Gone { seat: SeatId::from_bytes([9; 16]), left: false });
+    world.settle(30);
+    assert!(world.clients[2].saw(&Event::Rejoining));
+    world.check_frames();
+}
+
+#[test]
 fn nobody_waits_for_ever_at_the_door_of_a_group_that_is_not_there() {
     let mut world = World::new(5);
     let link = invite(false);

@@ -185,6 +185,16 @@ fn messages_of_epochs_long_past_or_to_come_are_refused() {
 }
 
 #[test]
+fn a_seat_whose_page_was_closed_is_gone_sooner() {
+    let mut log = room(&[1, 2]);
+    log.page_closed(seat(2), START);
+    assert_eq!(log.deadline(), Some(START + GRACE_OF_A_CLOSED_PAGE));
+    assert_eq!(log.live(), 2);
+    assert_eq!(log.tick(START + GRACE_OF_A_CLOSED_PAGE).len(), 1);
+    assert_eq!(log.live(), 1);
+}
+
+#[test]
 fn a_seat_without_a_socket_is_gone_after_a_while_and_may_come_back() {
     let mut log = room(&[1, 2]);
     let at = log.head().offset;

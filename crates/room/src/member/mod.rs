@@ -463,14 +463,15 @@ impl Member {
                     self.out.event(Event::Denied);
                 }
             }
-            ServerMessage::Pong { live, epoch, .. } => {
+            ServerMessage::Pong { offset, live, epoch } => {
                 self.answered = true;
                 match &mut self.phase {
                     Phase::Knocking { .. } if live == 0 => self.found(now, entropy),
-                    // What leads there is on its way, or was shown to us as something else.
-                    Phase::Seated(seated) if epoch > seated.group.epoch() => {
-                        seated.is_behind(now);
-                        self.catch_up(now);
+                    Phase::Seated(seated) => {
+                        seated.log_is_at(epoch, offset == self.offset, now);
+                        if epoch > seated.group.epoch() {
+                            self.catch_up(now);
+                        }
                     }
                     _ => {}
                 }
@@ -484,13 +485,7 @@ impl Member {
         match &mut self.phase {
             Phase::Seated(seated) => match resumed {
                 Resumed::All => {
-                    // A log that is behind its members is another one than they were shown.
-                    if epoch < seated.group.epoch() && offset == self.offset {
-                        seated.is_behind(now);
-                    }
-                    if epoch > seated.group.epoch() {
-                        seated.is_behind(now);
-                    }
+                    seated.log_is_at(epoch, offset == self.offset, now);
                     self.seated(|seated, cx| seated.reconnected(cx, now));
                 }
                 Resumed::Lossy if generation == self.generation && epoch == seated.group.epoch() => {
@@ -695,6 +690,8 @@ impl Member {
             Phase::Knocking { frame, again, .. } if self.out.online && now >= *again => {
                 *again = now + timing::RETRY;
                 self.out.frame(frame.clone());
+                // Those who could open may have gone meanwhile.
+                self.out.send(&ClientMessage::Ping { offset: self.offset });
             }
             _ => {}
         }

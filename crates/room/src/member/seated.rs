@@ -178,6 +178,15 @@ impl Seated {
         }
     }
 
+    /// The log says which epoch it is at, and whether there is anything to come. One that is ahead has something on its way, or
+    /// showed it to us as something else; one that is behind its members is another than they were shown.
+    pub(super) fn log_is_at(&mut self, epoch: u64, nothing_to_come: bool, now: Duration) {
+        let ours = self.group.epoch();
+        if epoch > ours || (epoch < ours && nothing_to_come) {
+            self.is_behind(now);
+        }
+    }
+
     /// The log is elsewhere: what is missing has to come soon.
     pub(super) fn is_behind(&mut self, now: Duration) {
         self.behind = self.behind.or(Some(now));
@@ -465,8 +474,12 @@ impl Seated {
     }
 
     pub(super) fn gone(&mut self, seat: SeatId, left: bool, cx: &mut Context<'_>, now: Duration) {
-        if seat == cx.me.seat || self.peer(seat).is_none() {
+        if seat == cx.me.seat {
             return;
+        }
+        if self.peer(seat).is_none() {
+            // The log counts somebody in who is not in the group: it is another group's, whose epochs have the same numbers.
+            return self.is_behind(now);
         }
         let first = self.gone.insert(seat, left).is_none();
         if first {

@@ -278,7 +278,7 @@ impl World {
             && self.clients[client].seat != Some(seat)
             && let Some(before) = self.clients[client].seat.replace(seat)
         {
-            self.logs[side].disconnect(before, now);
+            self.logs[side].page_closed(before, now);
         }
         let Some(seat) = self.clients[client].seat else { return };
         self.seats.insert(seat);

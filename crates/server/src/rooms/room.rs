@@ -234,10 +234,16 @@ impl Room {
         }
     }
 
-    /// A socket is gone.
-    pub(super) fn leave(&self, number: u64, now: Duration) {
+    /// A socket is gone; whether because its page was closed.
+    pub(super) fn leave(&self, number: u64, page_closed: bool, now: Duration) {
         let mut state = lock(&self.state);
-        state.stand_up(number, now);
+        if let Some(seat) = state.stand_up(number) {
+            if page_closed {
+                state.log.page_closed(seat, now);
+            } else {
+                state.log.disconnect(seat, now);
+            }
+        }
         state.sockets.remove(&number);
     }
 
@@ -332,7 +338,9 @@ impl State {
         if self.seats.get(&seat) == Some(&number) {
             return;
         }
-        self.stand_up(number, now);
+        if let Some(seat) = self.stand_up(number) {
+            self.log.page_closed(seat, now);
+        }
         if let Some(before) = self.seats.insert(seat, number)
             && let Some(socket) = self.sockets.get_mut(&before)
         {
@@ -344,10 +352,11 @@ impl State {
         }
     }
 
-    fn stand_up(&mut self, number: u64, now: Duration) {
-        let Some(seat) = self.sockets.get_mut(&number).and_then(|socket| socket.seat.take()) else { return };
+    /// The seat that this socket spoke for.
+    fn stand_up(&mut self, number: u64) -> Option<SeatId> {
+        let seat = self.sockets.get_mut(&number)?.seat.take()?;
         self.seats.remove(&seat);
-        self.log.disconnect(seat, now);
+        Some(seat)
     }
 }
 
@@ -420,7 +429,7 @@ mod tests {
         }
         assert_eq!(slow.close.try_recv(), Ok(close::SLOW_DOWN));
         assert!(room.waiting.load(Ordering::Relaxed) > 0);
-        room.leave(slow.number, NOW);
+        room.leave(slow.number, false, NOW);
         drop(slow);
         assert_eq!(room.waiting.load(Ordering::Relaxed), 0);
         assert!(lock(&room.state).sockets.is_empty());
@@ -438,6 +447,21 @@ mod tests {
     }
 
     #[test]
+    fn whose_page_was_closed_is_gone_before_whose_network_broke() {
+        for (page_closed, grace) in
+            [(true, gloaming_room_log::GRACE_OF_A_CLOSED_PAGE), (false, gloaming_room_log::GRACE)]
+        {
+            let room = room();
+            let socket = room.join().unwrap();
+            room.receive(socket.number, &hello(1), NOW).unwrap();
+            let found = ClientMessage::Found { after: 0, group: GroupId::from_bytes([7; 16]) };
+            room.receive(socket.number, &found.encode(), NOW).unwrap();
+            room.leave(socket.number, page_closed, NOW);
+            assert_eq!(lock(&room.state).log.deadline(), Some(NOW + grace));
+        }
+    }
+
+    #[test]
     fn an_empty_room_goes_once_its_members_are_gone_and_it_is_saved() {
         let room = room();
         let socket = room.join().unwrap();
@@ -446,7 +470,7 @@ mod tests {
         room.receive(socket.number, &found.encode(), NOW).unwrap();
         assert!(!room.is_deserted());
         assert!(std::mem::take(&mut lock(&room.state).unsaved), "somebody came");
-        room.leave(socket.number, NOW);
+        room.leave(socket.number, false, NOW);
         assert!(!room.is_deserted(), "its member may come back");
         assert!(room.tick(NOW + gloaming_room_log::GRACE), "what time brought is to be saved");
         assert!(!room.is_deserted());

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use futures::SinkExt;
 use gloaming_api::room::close;
 use gloaming_ids::RoomId;
@@ -41,7 +41,7 @@ pub(crate) async fn serve(mut socket: WebSocket, app: App, room: RoomId, place: 
     let mut closing = app.rooms.closing.subscribe();
     let (mut frames, mut bytes) = (Bucket::full(FRAMES), Bucket::full(BYTES));
     let begun = Instant::now();
-    let (mut silent, mut seated) = (begun + SILENCE, false);
+    let (mut silent, mut seated, mut page_closed) = (begun + SILENCE, false, false);
     let code = loop {
         let patience = if seated { silent } else { silent.min(begun + AT_THE_DOOR) };
         let heard = tokio::select! {
@@ -58,7 +58,10 @@ pub(crate) async fn serve(mut socket: WebSocket, app: App, room: RoomId, place: 
         let Ok(heard) = heard else { break Some(close::SILENT) };
         let Some(Ok(message)) = heard else { break None };
         let length = match &message {
-            Message::Close(_) => break None,
+            Message::Close(why) => {
+                page_closed = why.as_ref().is_some_and(|why| why.code == close_code::AWAY);
+                break None;
+            }
             Message::Text(text) => text.len(),
             // The library answers pings.
             Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
@@ -83,7 +86,7 @@ pub(crate) async fn serve(mut socket: WebSocket, app: App, room: RoomId, place: 
         seated = seated || room.has_seat(joined.number);
         Room::save_behind(&room, &app);
     };
-    room.leave(joined.number, app.rooms.now());
+    room.leave(joined.number, page_closed, app.rooms.now());
     if let Some(code) = code {
         // What was said before it is heard before it.
         let parting = async {
