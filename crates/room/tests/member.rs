@@ -547,7 +547,13 @@ fn a_member_that_is_ahead_of_the_log_comes_in_again() {
 fn who_hears_of_a_seat_that_is_not_in_the_group_is_in_another_than_the_logs() {
     let mut world = room(3, false);
     let at = world.logs[0].head().offset;
+    // In its place the others hear something else, and nothing but this shows the third that its history is another.
+    world.clients[2].side = 9;
+    say(&mut world, 0, None, "only for you");
+    world.seconds(1);
+    world.clients[2].side = 0;
     world.show(2, at, Entry::Gone { seat: SeatId::from_bytes([9; 16]), left: false });
+    world.seconds(7);
     world.settle(30);
     assert!(world.clients[2].saw(&Event::Rejoining));
     world.check_frames();

@@ -12,7 +12,7 @@ use gloaming_room::{App, Event, Input, RoomSecret};
 use world::{Dice, Weather, World, copy, invite};
 
 /// So many seeds take less than a minute.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 100;
 
 /// What one seed does for half a minute of its own time.
 fn chaos(seed: u64) {
