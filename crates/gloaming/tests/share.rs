@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use home::{Home, Running, film, packets, refusal, serving};
+use home::{Home, PASSWORD, Running, film, packets, refusal, serving};
 use serde_json::{Value, json};
 
 const HOUR: i64 = 3_600_000;
@@ -226,6 +226,30 @@ fn who_is_watching_is_stopped_by_revoking() {
     assert_eq!(refused(&home, "ana", &link), (42, "share_revoked".into()));
     assert_eq!(home.ok("laptop", &["shares"]), json!([]));
     assert_eq!(home.ok("laptop", &["shares", "--all"])[0]["state"], "revoked");
+}
+
+#[test]
+fn the_accounts_password_is_not_taken_for_the_links() {
+    let (home, ..) = with_film(6);
+    let (account, own) = (home.path("account.txt"), home.path("own.txt"));
+    fs::write(&account, PASSWORD).unwrap();
+    fs::write(&own, "swordfish\n").unwrap();
+    let share = ["share", "Harbour", "--link", "--password-file", account.to_str().unwrap()];
+    let warned = |options: &[&str]| {
+        let output = home.run("laptop", &[&share[..], options].concat());
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).contains("This link has no password")
+    };
+    assert!(warned(&[]));
+    assert!(!warned(&["--link-password-file", own.to_str().unwrap()]));
+}
+
+#[test]
+fn who_writes_half_a_title_is_told_the_whole() {
+    let (home, ..) = with_film(6);
+    let output = home.run("laptop", &["show", "harb"]);
+    assert_eq!(refusal(&output, &["show"]), (43, "not_found".into()));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean"));
 }
 
 #[test]

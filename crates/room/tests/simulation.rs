@@ -4,6 +4,8 @@
 //! `GLOAMING_ROOM_SEEDS=n cargo test -p gloaming-room --test simulation` runs that many seeds instead of a few dozen, as
 //! `./x soak rooms` does, and `GLOAMING_ROOM_SEED=n` one.
 
+#![allow(clippy::print_stderr, reason = "a seed that fails is told at once, and not after all the others")]
+
 mod world;
 
 use std::time::Duration;

@@ -124,7 +124,7 @@ impl<P: Platform> Library<P> {
     pub fn find_video(&self, name: &str) -> Result<VideoId, ClientError> {
         let rows = self.videos();
         let pick = |found: Vec<VideoId>| match found.as_slice() {
-            [] => Err(ClientError::NotFound { what: format!("video {name:?}; `gloaming ls` lists them") }),
+            [] => Err(ClientError::NotFound { what: format!("video {name:?}; {}", resembling(name, &rows)) }),
             [video] => Ok(*video),
             _ => Err(ClientError::Ambiguous { name: name.into() }),
         };
@@ -416,6 +416,16 @@ fn named(name: &str) -> Result<String, ClientError> {
         return Err(ClientError::WrongState { reason: "a playlist's name needs at least one letter".into() });
     }
     Ok(name.into())
+}
+
+/// What somebody may have meant who did not write a title as it is.
+fn resembling(name: &str, rows: &[VideoRow]) -> String {
+    let part = name.trim().to_lowercase();
+    let mut titles = rows.iter().map(|row| &row.title).filter(|title| title.to_lowercase().contains(&part));
+    match titles.next() {
+        Some(title) if !part.is_empty() => format!("did you mean {title:?}?"),
+        _ => "`gloaming ls` lists them".to_owned(),
+    }
 }
 
 /// Whether `short` is the beginning of `id`, or of its last group: ids made in the same hour begin alike.

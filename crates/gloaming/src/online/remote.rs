@@ -29,7 +29,7 @@ pub(crate) struct Remote {
     #[arg(long, global = true, help_heading = HEADING, env = "GLOAMING_PROFILE", default_value = "default", value_name = "NAME")]
     profile: String,
 
-    /// A file whose first line is the password (or set GLOAMING_PASSWORD)
+    /// A file whose first line is the account's password (or set GLOAMING_PASSWORD)
     #[arg(long, global = true, help_heading = HEADING, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
@@ -175,6 +175,11 @@ impl Remote {
     /// A password to be, which a person types twice.
     pub(crate) fn new_password(&self) -> Result<Zeroizing<String>, Failure> {
         self.given_password().unwrap_or_else(ask_twice)
+    }
+
+    /// Whether somebody named a file with the account's password.
+    pub(crate) fn names_password_file(&self) -> bool {
+        self.password_file.is_some()
     }
 
     fn given_password(&self) -> Option<Result<Zeroizing<String>, Failure>> {

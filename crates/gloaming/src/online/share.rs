@@ -1,7 +1,7 @@
 use std::{collections::HashMap, io::IsTerminal, io::Write, path::PathBuf};
 
 use clap::{ArgGroup, Args};
-use gloaming_api::share::{Policy as Allows, ShareKind};
+use gloaming_api::share::{Policy as Allows, ShareInfo, ShareKind};
 use gloaming_client::{
     Library, ShareRecord,
     share::{PersonWish, Share as Made, ShareWish, Shared},
@@ -130,6 +130,14 @@ impl LinkPassword {
             None => Ok(None),
         }
     }
+
+    /// Nobody is to believe that a link has a password when it has none.
+    fn warn_of_another(&self, remote: &Remote, terminal: &Terminal) {
+        let none = self.link_password_file.is_none() && !self.link_password;
+        if none && remote.names_password_file() {
+            terminal.note("This link has no password: --password-file is your account's. Its own would be --link-password-file.");
+        }
+    }
 }
 
 /// Let somebody watch: by a link, or one of your contacts
@@ -211,6 +219,7 @@ impl Run for Share {
                 policy,
             };
             tell(terminal, &library, &library.share(&wish).await?);
+            self.password.warn_of_another(&self.remote, terminal);
             Ok(())
         })
     }
@@ -264,6 +273,7 @@ impl Run for Publish {
                 policy,
             };
             tell(terminal, &library, &library.share(&wish).await?);
+            self.password.warn_of_another(&self.remote, terminal);
             Ok(())
         })
     }
@@ -489,10 +499,11 @@ fn what(share: &Made, library: &Library<Machine>, titles: &HashMap<VideoId, Stri
 fn line(share: &Made, library: &Library<Machine>, titles: &HashMap<VideoId, String>) -> String {
     let short = &share.share.to_string()[..8];
     let (plays, until) = match &share.info {
-        Some(info) => {
-            (info.plays, info.policy.until.map_or("no end".into(), |until| format!("until {}", date(until))))
-        }
-        None => (0, String::new()),
+        Some(ShareInfo { plays, policy, .. }) => (
+            policy.max_plays.map_or(plays.to_string(), |most| format!("{plays} of {most}")),
+            policy.until.map_or("no end".into(), |until| format!("until {}", date(until))),
+        ),
+        None => ("0".into(), String::new()),
     };
     let label = if share.label().is_empty() { "" } else { "  for " };
     let link = address(share, library).filter(|_| !share.is_revoked());

@@ -318,7 +318,7 @@ impl Onlooker for Report<'_> {
                 }
             }
             Happened::Linked(seat, is) => {
-                let text = if is { "Connected to" } else { "No way to" };
+                let text = if is { "Connected to" } else { "No connection to" };
                 let name = self.called(seat);
                 self.tell(
                     "connection",

@@ -197,10 +197,15 @@ fn noise(codec: Codec, place: Extent) -> Vec<u8> {
 /// How to make of anything what can be sent.
 fn convert(path: &Path) -> String {
     format!(
-        "Make it into what can be: ffmpeg -i '{}' -c:v libvpx-vp9 -deadline realtime -row-mt 1 -b:v 2M -g 60 -pix_fmt \
+        "Make it into what can be: ffmpeg -i {} -c:v libvpx-vp9 -deadline realtime -row-mt 1 -b:v 2M -g 60 -pix_fmt \
          yuv420p -c:a libopus -b:a 96k room.mp4",
-        path.display()
+        quoted(path)
     )
+}
+
+/// As a word of a command that somebody copies into their shell (POSIX 2.2.2).
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 fn probe(source: &Source, path: &Path) -> Result<Movie, Failure> {
@@ -208,8 +213,9 @@ fn probe(source: &Source, path: &Path) -> Result<Movie, Failure> {
     let head = source.read(Extent { offset: 0, len: source.len().min(4) })?;
     if head == MATROSKA {
         let message = format!(
-            "{0} is WebM or Matroska, and only MP4 can be read; put the same frames into MP4: ffmpeg -i '{0}' -c copy room.mp4",
-            path.display()
+            "{} is WebM or Matroska, and only MP4 can be read; put the same frames into MP4: ffmpeg -i {} -c copy room.mp4",
+            path.display(),
+            quoted(path)
         );
         return Err(Failure::new(Exit::NotAVideo, "not_mp4", message));
     }
@@ -287,6 +293,16 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may")]
 
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_name_is_one_word_to_a_shell_whatever_is_in_it() {
+        for name in ["film.mov", "Grandma's 80th.mov", "$HOME `ls` \"a\\b\".mov", "''"] {
+            let echo = format!("printf %s {}", quoted(Path::new(name)));
+            let said = std::process::Command::new("sh").args(["-c", &echo]).output().unwrap().stdout;
+            assert_eq!(String::from_utf8(said).unwrap(), name);
+        }
+    }
 
     #[test]
     fn a_program_that_is_played_again_goes_on_without_a_gap() {
