@@ -5,6 +5,7 @@
 mod home;
 
 use std::{
+    collections::HashMap,
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
@@ -253,11 +254,105 @@ fn what_a_room_does_not_take_is_said_with_the_way_out() {
     let webm = home.path("film.webm");
     ffmpeg(&["-f", "lavfi", "-i", "color=red:s=64x64:d=1", "-c:v", "libvpx", webm.to_str().unwrap()]);
     assert_eq!(publish(&webm), (10, "not_mp4".into()));
-    let hidden = room(&home, &["--hide-addresses"]);
-    assert_eq!(
-        home.refused("stage", &["room", "join", &hidden, "--for", "1s"]),
-        (42, "addresses_hidden".into())
-    );
+}
+
+#[test]
+fn where_addresses_are_hidden_all_goes_through_the_forwarder_and_nothing_without_one() {
+    let (mut home, _) = Home::owned("laptop");
+    let link = room(&home, &["--hide-addresses"]);
+    let film = home.path("stage.mp4");
+    stage(&film);
+    let (folder, film) = (home.path("received"), film.to_str().unwrap().to_owned());
+    let mut sender = Participant::join(&home, "stage", &link, &["--publish", &film, "--loop"]);
+    sender.until("seated", |_| true);
+    let mut receiver = Participant::join(&home, "hall", &link, &["--receive", folder.to_str().unwrap()]);
+    receiver.until("way", |way| way["way"] == "forwarder");
+    let mut frames = 0;
+    while frames < 400 {
+        frames += receiver.until("rates", |_| true)["frames_received"].as_u64().unwrap();
+    }
+    let rates = sender.until("rates", |_| true);
+    assert!(rates["frames_sent"].as_u64() > Some(0), "{rates}");
+    let over = receiver.interrupt();
+    sender.interrupt();
+    let files = received(&over);
+    assert_eq!(files.len(), 2);
+    assert_red_and_blue(&files["ivf"]);
+    let heard = frequency(&files["ogg"]);
+    assert!((990.0..1010.0).contains(&heard), "{heard} Hz");
+
+    home.stop();
+    home.forwarder = gloaming_server::ForwarderListen::Off;
+    home.start();
+    let refused = home.refused("stage", &["room", "join", &link, "--for", "60s"]);
+    assert_eq!(refused, (42, "addresses_hidden".into()));
+}
+
+#[test]
+fn at_the_fifth_a_room_goes_to_the_forwarder_and_back_at_the_third_and_the_film_has_no_hole() {
+    let (home, _) = Home::owned("laptop");
+    let link = room(&home, &["Crowd"]);
+    let film = home.path("stage.mp4");
+    stage(&film);
+    let folder = home.path("received");
+    let publish = ["--publish", film.to_str().unwrap(), "--loop", "--name", "Stage"];
+    let mut sender = Participant::join(&home, "stage", &link, &publish);
+    sender.until("seated", |_| true);
+    let mut receiver = Participant::join(&home, "hall", &link, &["--receive", folder.to_str().unwrap()]);
+    receiver.until("file", |file| file["track"] == "camera");
+    let mut guests: Vec<_> = (0..3)
+        .map(|number| Participant::join(&home, &format!("guest{number}"), &link, &["--name", "Guest"]))
+        .collect();
+    for participant in guests.iter_mut().chain([&mut sender, &mut receiver]) {
+        participant.until("way", |way| way["way"] == "forwarder");
+    }
+    // Who came last was never in a mesh with anybody, and everybody gets the film.
+    for participant in guests.iter_mut().chain([&mut receiver]) {
+        for _ in 0..2 {
+            participant.until("rates", |rates| rates["frames_received"].as_u64() > Some(100));
+        }
+    }
+    for guest in guests.drain(1..) {
+        guest.interrupt();
+    }
+    for participant in [&mut sender, &mut receiver, &mut guests[0]] {
+        participant.until("way", |way| way["way"] == "mesh");
+    }
+    for participant in [&mut receiver, &mut guests[0]] {
+        for _ in 0..2 {
+            participant.until("rates", |rates| rates["frames_received"].as_u64() > Some(100));
+        }
+    }
+    let stage = receiver.seen.iter().find(|line| line["name"] == "Stage").unwrap()["seat"].clone();
+    let lost =
+        |line: &&Value| line["event"] == "connection" && line["seat"] == stage && line["connected"] == false;
+    assert_eq!(receiver.seen.iter().find(lost), None, "there was a way all the time");
+    let over = receiver.interrupt();
+    assert_eq!(over["frames_dropped"], 0);
+    let files = received(&over);
+    assert_red_and_blue(&files["ivf"]);
+    let heard = frequency(&files["ogg"]);
+    assert!((990.0..1010.0).contains(&heard), "{heard} Hz");
+    let times = times(&files["ivf"]);
+    let longest = times.windows(2).map(|two| two[1] - two[0]).max().unwrap();
+    assert!(longest < 3 * 90_000, "{longest} ticks of 1/90,000 s without a picture");
+}
+
+/// What was received, by the files' endings.
+fn received(over: &Value) -> HashMap<String, PathBuf> {
+    let files = over["files"].as_array().unwrap().iter().map(|file| PathBuf::from(file.as_str().unwrap()));
+    files.map(|file| (file.extension().unwrap().to_str().unwrap().to_owned(), file)).collect()
+}
+
+/// The times of an IVF file's pictures, in ticks of 1/90,000 s.
+fn times(file: &Path) -> Vec<u64> {
+    let bytes = fs::read(file).unwrap();
+    let (mut at, mut times) = (32, Vec::new());
+    while at < bytes.len() {
+        times.push(u64::from_le_bytes(bytes[at + 4..at + 12].try_into().unwrap()));
+        at += 12 + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    }
+    times
 }
 
 /// The laptop's session token, to ask for what the command line does not.

@@ -54,6 +54,8 @@ pub(crate) struct Home {
     pub(crate) lies: Arc<Mutex<Lies>>,
     /// How far the server's clock is ahead, in milliseconds.
     pub(crate) clock: Arc<AtomicI64>,
+    /// Where the media of larger rooms goes, from the next start on.
+    pub(crate) forwarder: gloaming_server::ForwarderListen,
     /// Where the server itself listens.
     at: SocketAddr,
     server: Option<Serving>,
@@ -132,6 +134,7 @@ impl Home {
             setup: String::new(),
             lies,
             clock: Arc::default(),
+            forwarder: gloaming_server::ForwarderListen::At(SocketAddr::from(([127, 0, 0, 1], 0))),
             at,
             server: None,
         };
@@ -143,7 +146,7 @@ impl Home {
     pub(crate) fn start(&mut self) -> Option<String> {
         let mut config = gloaming_server::Config::new(self.path("server"));
         config.public_url = Some(self.url.parse().unwrap());
-        config.forwarder.listen = gloaming_server::ForwarderListen::Off;
+        config.forwarder.listen = self.forwarder;
         let clock = Arc::clone(&self.clock);
         config.clock = Arc::new(move || {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;

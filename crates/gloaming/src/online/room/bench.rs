@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    net::SocketAddr,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -10,6 +11,7 @@ use clap::Args;
 use gloaming_api::room::RoomPolicy;
 use gloaming_client::Client;
 use gloaming_room::{About, Invite};
+use gloaming_server::ForwarderListen;
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
@@ -24,6 +26,7 @@ use super::{
     join::look,
     owned,
     publish::Program,
+    topology::Way,
     visit::{Happened, Onlooker, Place, Visit},
 };
 use crate::{
@@ -39,8 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Measure what a room costs: many participants on this machine, each sending as a camera and a microphone do
 ///
-/// They meet by loopback or this machine's own address, at a server on this machine: the one of --link, or else one of its own in
-/// a temporary folder. What they send is sealed and opened as in any room, and never decoded.
+/// Up to four send to each other, more through the server's forwarder. They meet by loopback or this machine's own address,
+/// at a server on this machine: the one of --link, or else one of its own in a temporary folder. What they send is sealed and opened as in any room, and never decoded.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gloaming room bench --seats 4 --seconds 20
@@ -62,6 +65,8 @@ pub(super) struct Bench {
 #[derive(Serialize)]
 struct Outcome {
     seats: u8,
+    /// From each to each, or through the server's forwarder.
+    way: Way,
     seconds: f64,
     /// Of coming in, from the first word to the seat, in milliseconds.
     join_ms_median: u64,
@@ -79,6 +84,7 @@ struct Outcome {
 /// What is counted over all participants.
 #[derive(Default)]
 struct Tally {
+    way: Way,
     joins: Vec<Duration>,
     ways: usize,
     sent: u64,
@@ -99,6 +105,7 @@ impl Onlooker for Counter {
             Happened::Seated { .. } => tally.joins.push(self.came.elapsed()),
             Happened::Linked(_, true) => tally.ways += 1,
             Happened::Linked(_, false) => tally.ways = tally.ways.saturating_sub(1),
+            Happened::Goes(way) => tally.way = way,
             Happened::Sent { .. } => tally.sent += 1,
             Happened::Frame(_) => tally.received += 1,
             Happened::Dropped => tally.dropped += 1,
@@ -120,7 +127,7 @@ impl Bench {
                         return Err(Failure::new(Exit::Usage, "not_loopback", message));
                     }
                     let link = RoomLink::parse(link)?;
-                    let place = Place { http, server, room: link.room };
+                    let place = Place { http, server, room: link.room, hidden: false };
                     self.measure(place, link, false).await?
                 }
                 None => self.measure_alone().await?,
@@ -138,7 +145,8 @@ impl Bench {
         let folder = tempfile::tempdir().map_err(files)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(files)?;
         let address = listener.local_addr().map_err(files)?;
-        let config = gloaming_server::Config::new(folder.path().join("server"));
+        let mut config = gloaming_server::Config::new(folder.path().join("server"));
+        config.forwarder.listen = ForwarderListen::At(SocketAddr::from(([127, 0, 0, 1], 0)));
         let server = gloaming_server::Server::open(config).await.map_err(server_failure)?;
         let setup = server.setup_link(address).unwrap_or_default();
         let token = setup.rsplit('#').next().unwrap_or_default().to_owned();
@@ -157,15 +165,16 @@ impl Bench {
         let policy = RoomPolicy { max_seats: self.seats.into(), ..RoomPolicy::default() };
         let made = owned::make(&session.library(), &About::default(), false, policy).await?;
         let link = RoomLink::parse(&format!("http://{address}{}", made.link().unwrap_or_default()))?;
-        let place = Place { http: tls::upgradable(None, None)?, server: url, room: link.room };
+        let http = tls::upgradable(None, None)?;
+        let place = Place { http, server: url, room: link.room, hidden: false };
         let outcome = self.measure(place, link, true).await;
         drop(stop);
         let _ = timeout(Duration::from_secs(10), serving).await;
         outcome
     }
 
-    async fn measure(&self, place: Place, link: RoomLink, own_server: bool) -> Result<Outcome, Failure> {
-        look(&place, &link).await?;
+    async fn measure(&self, mut place: Place, link: RoomLink, own_server: bool) -> Result<Outcome, Failure> {
+        look(&mut place, &link).await?;
         let tally = Rc::new(RefCell::new(Tally::default()));
         let (changed, mut changes) = watch::channel(());
         let changed = Rc::new(changed);
@@ -219,6 +228,7 @@ impl Bench {
         let a_second = |before: u64, after: u64| (after - before) as f64 / seconds;
         Ok(Outcome {
             seats: self.seats,
+            way: tally.borrow().way,
             seconds,
             join_ms_median: millis(joins.get(joins.len() / 2)),
             join_ms_most: millis(joins.last()),
@@ -236,8 +246,12 @@ fn text(outcome: &Outcome) -> String {
     let cpu =
         outcome.cpu_seconds.map_or("unknown".into(), |cpu| format!("{cpu:.2} s in {:.1} s", outcome.seconds));
     let whose = if outcome.own_server { "participants and server" } else { "participants" };
+    let way = match outcome.way {
+        Way::Mesh => "from each to each",
+        Way::Forwarder => "through the forwarder",
+    };
     format!(
-        "{} participants\n  in the room       {} ms in the middle, {} ms at most\n  all connected     {} ms\n  frames sent       \
+        "{} participants, {way}\n  in the room       {} ms in the middle, {} ms at most\n  all connected     {} ms\n  frames sent       \
          {:.0} a second\n  frames received   {:.0} a second, {} dropped\n  processor         {cpu} ({whose})\n",
         outcome.seats,
         outcome.join_ms_median,

@@ -21,6 +21,7 @@ use super::{
     publish::Program,
     record::Recorder,
     signal::SLOTS,
+    topology::Way,
     visit::{Ended, Happened, LINK_REFUSED, Onlooker, Place, Visit},
 };
 use crate::{
@@ -39,8 +40,9 @@ const RATES_EVERY: u32 = 5;
 
 /// Come into a room without a browser; no account is needed
 ///
-/// Stays until interrupted (Ctrl-C leaves properly), until --for is over, or until the host ends the meeting. Goes straight
-/// to the others' devices: whoever is in the room learns this machine's network addresses, as from a browser.
+/// Stays until interrupted (Ctrl-C leaves properly), until --for is over, or until the host ends the meeting. In a small room
+/// it goes straight to the others' devices, which learn this machine's network addresses, as from a browser; in a larger one,
+/// and in one that hides addresses, through the server's forwarder, by UDP.
 ///
 /// Files that are sent have to be encoded as rooms send: VP9 or VP8, and Opus, in MP4. They begin when somebody is there to
 /// see them. Who comes in the middle sees the picture from the next key frame on; one every two seconds is a good measure.
@@ -103,10 +105,10 @@ impl Join {
             (!self.publish.is_empty()).then(|| Program::open(&self.publish, self.again)).transpose()?;
         let recorder = self.receive.as_deref().map(Recorder::new).transpose()?;
         let (http, server) = remote.visitor(&text)?;
-        let place = Place { http, server, room: link.room };
+        let mut place = Place { http, server, room: link.room, hidden: false };
         let control = Control::default();
         block_on_stoppable(&control, async {
-            let (_, about) = look(&place, &link).await?;
+            let about = look(&mut place, &link).await?;
             if about.only_host_shares && program.as_ref().is_some_and(|program| program.sending().screen) {
                 let message = "only the host shares a screen in this room; send one file";
                 return Err(Failure::new(Exit::NotAllowed, "only_host_shares", message));
@@ -149,7 +151,7 @@ impl Join {
 }
 
 /// What the server tells of a room to whoever asks, and what the link makes of it.
-pub(super) async fn look(place: &Place, link: &RoomLink) -> Result<(RoomView, About), Failure> {
+pub(super) async fn look(place: &mut Place, link: &RoomLink) -> Result<About, Failure> {
     let nonsense = || Failure::new(Exit::Server, "server_nonsense", "the server's answer makes no sense");
     let url = place.server.join(&format!("/v1/rooms/{}", place.room)).map_err(|_| nonsense())?;
     let offline = |error: reqwest::Error| {
@@ -179,12 +181,8 @@ pub(super) async fn look(place: &Place, link: &RoomLink) -> Result<(RoomView, Ab
         return Err(Failure::new(Exit::NotAllowed, "room_link_refused", LINK_REFUSED));
     };
     // The server may say that addresses are hidden, and is not believed if it says that they are not.
-    if view.policy.hide_addresses || about.hide_addresses {
-        let message = "this room hides its members' network addresses from each other, and the command line goes straight \
-            to the others' devices; come in with a browser";
-        return Err(Failure::new(Exit::NotAllowed, "addresses_hidden", message));
-    }
-    Ok((view, about))
+    place.hidden = view.policy.hide_addresses || about.hide_addresses;
+    Ok(about)
 }
 
 /// Tells what happens, and keeps what is received.
@@ -326,11 +324,18 @@ impl Onlooker for Report<'_> {
                     &format!("{text} {}.", plain(&name)),
                 );
             }
+            Happened::Goes(way) => {
+                let text = match way {
+                    Way::Mesh => "Sound and pictures go straight to each of the others.",
+                    Way::Forwarder => {
+                        "Sound and pictures go through the server's forwarder, sealed as before."
+                    }
+                };
+                self.tell("way", json!({ "way": way }), text);
+            }
             Happened::Sends(seat, sending) => {
                 let name = self.called(seat);
-                let has = [sending.mic, sending.camera, sending.screen, sending.sound];
-                let names: Vec<_> =
-                    SLOTS.iter().zip(has).filter_map(|(slot, has)| has.then_some(slot.name)).collect();
+                let names: Vec<_> = sending.slots().map(|slot| SLOTS[slot].name).collect();
                 let text = if names.is_empty() { "nothing".into() } else { names.join(", ") };
                 self.tell(
                     "sends",

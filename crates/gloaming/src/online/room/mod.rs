@@ -2,29 +2,33 @@
 //!
 //! ```text
 //! owned   the account's rooms: create, ls, end
-//! join    one visit, as a person sees it ─► visit   Member, socket, time ─► link   one connection of the mesh (str0m)
-//!                                             ▲ publish  a file's frames       └► packets  frames as RTP payloads
-//!                                             └ sealed   the one way for a frame to get out
-//! record  what is received, as files: ivf, ogg
+//! join    one visit, as a person sees it ─► visit   Member, socket, time ─► media   which way: topology
+//!                                             ▲ publish  a file's frames       ├► link       to one other seat    ┐ connection
+//!                                             └ sealed   the one way out       └► forwarder  to the server's own  ┘ (str0m),
+//! record  what is received, as files: ivf, ogg                                                                     packets
 //! bench   many visits in one process
 //! ```
 //!
-//! A visit speaks the page's own words (`web/src/room`), so that it and browsers see and hear each other. It goes by the
-//! mesh alone: a connection to the forwarder would stand beside [`link::Link`], and take the same sealed frames.
+//! A visit speaks the page's own words (`web/src/room`), so that it and browsers see and hear each other.
 
 mod bench;
+mod connection;
+mod forwarder;
 mod ivf;
 mod join;
 mod link;
+mod media;
 mod ogg;
 mod owned;
 mod packets;
+mod person;
 mod ports;
 mod publish;
 mod record;
 mod sealed;
 mod signal;
 mod socket;
+mod topology;
 mod visit;
 
 use clap::{Args, Subcommand};

@@ -1,4 +1,4 @@
-//! The UDP sockets that connections of the mesh share, one for each address of this machine that leads somewhere.
+//! The UDP sockets that all connections share, one for each address of this machine that leads somewhere.
 
 use std::{
     collections::BTreeSet,

@@ -39,6 +39,8 @@ pub(super) struct Program {
     length: u64,
     again: bool,
     began: Option<Instant>,
+    /// The height of what is shared as a screen.
+    lines: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +84,16 @@ impl Program {
     }
 
     fn empty(again: bool) -> Self {
-        Self { items: Vec::new(), sources: Vec::new(), next: 0, before: 0, length: 0, again, began: None }
+        Self {
+            items: Vec::new(),
+            sources: Vec::new(),
+            next: 0,
+            before: 0,
+            length: 0,
+            again,
+            began: None,
+            lines: 0,
+        }
     }
 
     fn add(&mut self, path: &Path, picture: usize, sound: usize) -> Result<(), Failure> {
@@ -93,6 +104,9 @@ impl Program {
             if let Some((track, codec)) = choose(&movie, kind, path)? {
                 let info = &movie.tracks()[track];
                 slots.insert(track, (slot, codec, info.timescale.get(), info.media_time));
+                if slot == SCREEN {
+                    self.lines = info.height;
+                }
             }
         }
         if slots.is_empty() {
@@ -141,7 +155,8 @@ impl Program {
     /// Which places hold something.
     pub(super) fn sending(&self) -> Sending {
         let has = |slot: usize| self.items.iter().any(|item| usize::from(item.slot) == slot);
-        Sending { mic: has(MIC), camera: has(CAMERA), screen: has(SCREEN), sound: has(SOUND) }
+        let [mic, camera, screen, sound] = [MIC, CAMERA, SCREEN, SOUND].map(has);
+        Sending { mic, camera, screen, sound, lines: self.lines }
     }
 
     /// Whether there is nothing left to send.

@@ -12,7 +12,8 @@ use gloaming_ids::SeatId;
 use gloaming_room::Codec;
 
 use super::{
-    ivf::Ivf,
+    connection::Clock,
+    ivf::{Ivf, RATE},
     ogg::{self, Ogg},
     signal::SLOTS,
     visit::Opened,
@@ -21,6 +22,8 @@ use crate::failure::Failure;
 
 /// Sound that is missing is bridged as long as the clock on the wall says that it can be.
 const SLACK: Duration = Duration::from_secs(1);
+/// Samples of a packet of usual length: no more than that passes from one packet to the next where none is missing.
+const PACKET: i128 = 960;
 
 /// A folder that fills with what a room's members send.
 #[derive(Debug)]
@@ -35,13 +38,18 @@ pub(super) struct Recorder {
 struct Track {
     path: PathBuf,
     codec: Codec,
+    /// By which what comes is timed, until it comes another way.
+    clock: Clock,
+    heard: Instant,
     file: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Picture { ivf: Ivf<BufWriter<File>>, first: u64, last: Option<u64> },
-    Sound { ogg: Ogg<BufWriter<File>>, next: u64, heard: Instant },
+    /// `first` is the time of the frame at the beginning of the file.
+    Picture { ivf: Ivf<BufWriter<File>>, first: i128, last: Option<u64> },
+    /// `next` is the time at which the next packet should begin.
+    Sound { ogg: Ogg<BufWriter<File>>, next: i128 },
 }
 
 impl Recorder {
@@ -96,12 +104,12 @@ impl Recorder {
             let file = if frame.codec == Codec::Opus {
                 let serial = u32::from_be_bytes(std::array::from_fn(|n| frame.seat.as_bytes()[n]));
                 let ogg = Ogg::new(file, serial, ogg::channels(frame.bytes)).map_err(bad)?;
-                Kind::Sound { ogg, next: frame.time, heard: now }
+                Kind::Sound { ogg, next: frame.time.into() }
             } else {
                 let ivf = Ivf::new(file, frame.codec, frame.bytes).map_err(bad)?;
-                Kind::Picture { ivf, first: frame.time, last: None }
+                Kind::Picture { ivf, first: frame.time.into(), last: None }
             };
-            return Ok(Track { path, codec: frame.codec, file });
+            return Ok(Track { path, codec: frame.codec, clock: frame.clock, heard: now, file });
         }
         unreachable!("there are more numbers than files")
     }
@@ -123,25 +131,37 @@ impl Recorder {
 
 impl Track {
     fn write(&mut self, frame: &Opened<'_>, now: Instant) -> std::io::Result<()> {
+        let since = now - self.heard;
+        let another_clock = std::mem::replace(&mut self.clock, frame.clock) != frame.clock;
+        self.heard = now;
+        let time = i128::from(frame.time);
+        let ticks = |time: Duration, rate: u32| {
+            i128::try_from(time.as_micros()).unwrap_or(i128::MAX) * i128::from(rate) / 1_000_000
+        };
         match &mut self.file {
             Kind::Picture { ivf, first, last } => {
+                if another_clock {
+                    // What passed meanwhile is what the clock on the wall says.
+                    *first = time - i128::from(last.unwrap_or(0)) - ticks(since, RATE);
+                }
                 // Players want times that grow.
-                let time = frame.time.saturating_sub(*first);
+                let time = u64::try_from(time - *first).unwrap_or(0);
                 let time = last.map_or(time, |last| time.max(last + 1));
                 *last = Some(time);
                 ivf.write(time, frame.bytes)
             }
-            Kind::Sound { ogg, next, heard } => {
-                let possible = (now - *heard + SLACK).as_millis() * u128::from(ogg::RATE) / 1_000;
-                let missing = u128::from(frame.time.saturating_sub(*next)).min(possible);
+            Kind::Sound { ogg, next } => {
+                if another_clock {
+                    *next = time - (ticks(since, ogg::RATE) - PACKET).max(0);
+                }
+                let missing = (time - *next).clamp(0, ticks(since + SLACK, ogg::RATE));
                 ogg.bridge(u64::try_from(missing).unwrap_or(0), frame.bytes)?;
-                *heard = now;
                 let samples = match ogg.write(frame.bytes) {
                     // No packet of Opus: left out, as a decoder would.
                     Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(()),
                     written => written?,
                 };
-                *next = frame.time + samples;
+                *next = time + i128::from(samples);
                 Ok(())
             }
         }
@@ -171,7 +191,8 @@ mod tests {
 
     fn opus(time: u64) -> Opened<'static> {
         let seat = SeatId::from_bytes([1; 16]);
-        Opened { seat, slot: 0, codec: Codec::Opus, time, key: true, whole: true, bytes: &[0xf8, 1] }
+        let clock = Clock { connection: 1, place: 0 };
+        Opened { seat, slot: 0, codec: Codec::Opus, time, clock, key: true, whole: true, bytes: &[0xf8, 1] }
     }
 
     #[test]
@@ -198,5 +219,42 @@ mod tests {
         recorder.finish().unwrap();
         // A second of packets, and not months.
         assert!(fs::metadata(path).unwrap().len() < 5_000);
+    }
+
+    /// The times of an IVF file's frames.
+    fn times(path: &Path) -> Vec<u64> {
+        let bytes = fs::read(path).unwrap();
+        let (mut at, mut times) = (32, Vec::new());
+        while at < bytes.len() {
+            let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+            times.push(u64::from_le_bytes(bytes[at + 4..at + 12].try_into().unwrap()));
+            at += 12 + usize::try_from(length).unwrap();
+        }
+        times
+    }
+
+    #[test]
+    fn what_comes_by_another_connection_goes_on_where_the_first_one_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::new(folder.path()).unwrap();
+        let now = Instant::now();
+        let picture = |connection, time| Opened {
+            slot: 1,
+            codec: Codec::Vp8,
+            clock: Clock { connection, place: 1 },
+            bytes: &[0x10],
+            ..opus(time)
+        };
+        let path = recorder.write("Ana", &picture(1, 1 << 30), now).unwrap().unwrap();
+        let mut write = |frame: &Opened<'_>, millis| {
+            assert!(recorder.write("Ana", frame, now + Duration::from_millis(millis)).unwrap().is_none());
+        };
+        write(&picture(1, (1 << 30) + 9_000), 100);
+        // Two tenths of a second later, by a clock that begins anew; and by a third one that is far ahead.
+        write(&picture(2, 0), 300);
+        write(&picture(2, 9_000), 400);
+        write(&picture(3, 1 << 40), 500);
+        recorder.finish().unwrap();
+        assert_eq!(times(&path), [0, 9_000, 27_000, 36_000, 45_000]);
     }
 }

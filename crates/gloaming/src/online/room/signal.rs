@@ -57,6 +57,19 @@ pub(super) struct Sending {
     pub(super) camera: bool,
     pub(super) screen: bool,
     pub(super) sound: bool,
+    /// The height of the screen, 0 without one.
+    #[serde(default)]
+    pub(super) lines: u32,
+}
+
+impl Sending {
+    /// The places that hold something.
+    pub(super) fn slots(self) -> impl Iterator<Item = usize> {
+        let Self { mic, camera, screen, sound, .. } = self;
+        [(MIC, mic), (CAMERA, camera), (SCREEN, screen), (SOUND, sound)]
+            .into_iter()
+            .filter_map(|(slot, has)| has.then_some(slot))
+    }
 }
 
 #[cfg(test)]

@@ -2,17 +2,15 @@
 //!
 //! The member decides and this carries, as the page's worker and `meeting.svelte.ts` do in a browser.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
-use gloaming_api::room::close;
+use gloaming_api::room::{Notice, close};
 use gloaming_ids::{RoomId, SeatId};
 use gloaming_room::{
     App, Config, ControlKind, DeviceCode, DeviceKey, Doubt, Event, Input, LeftHow, Member, Output, log::KeyId,
 };
+use gloaming_sfu::signal::FromForwarder;
 use serde_bytes::ByteBuf;
 use tokio::{
     task::{JoinHandle, spawn_local},
@@ -23,12 +21,15 @@ use url::Url;
 
 use super::{
     RoomLink,
-    link::{Came, Frame, Link},
-    ports::{Packet, Ports},
+    connection::{Clock, Frame},
+    forwarder::Unsealed,
+    media::{Arrived, Came, Media},
+    ports::Ports,
     publish::Program,
     sealed::{Sealed, is_key},
-    signal::{SLOTS, Sending, Signal},
+    signal::{SLOTS, Sending},
     socket::{NoSocket, Socket, connect},
+    topology::{Said, Way},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -57,6 +58,8 @@ pub(super) struct Place {
     pub(super) http: reqwest::Client,
     pub(super) server: Url,
     pub(super) room: RoomId,
+    /// Whether members do not learn each other's addresses.
+    pub(super) hidden: bool,
 }
 
 /// What happens in a room, for whoever looks on.
@@ -76,6 +79,8 @@ pub(super) enum Happened<'a> {
     Left(SeatId, LeftHow),
     /// The way to somebody stands, or stands no longer.
     Linked(SeatId, bool),
+    /// Which way sound and pictures go from now on; from each to each at first.
+    Goes(Way),
     /// What somebody says that they send.
     Sends(SeatId, Sending),
     Chat(SeatId, &'a str),
@@ -105,6 +110,7 @@ pub(super) struct Opened<'a> {
     pub(super) codec: gloaming_room::Codec,
     /// Ticks of the track's clock: 90 kHz for pictures, 48 kHz for sound.
     pub(super) time: u64,
+    pub(super) clock: Clock,
     pub(super) key: bool,
     /// Whether all frames before it, back to a key frame, were there too.
     pub(super) whole: bool,
@@ -135,10 +141,7 @@ pub(super) struct Visit<'a> {
     connect_at: Option<Instant>,
     tries: u32,
     heard: Instant,
-    ports: Ports,
-    links: BTreeMap<SeatId, Link>,
-    /// Of each seat's pictures: whether what comes can be decoded.
-    whole: BTreeMap<(SeatId, usize), bool>,
+    media: Media,
     program: Option<Program>,
     seated: bool,
     first: bool,
@@ -194,18 +197,19 @@ impl<'a> Visit<'a> {
         let device = DeviceKey::generate(entropy);
         let config = Config { room: place.room, invite: link.invite, device, host: None, name };
         let now = Instant::now();
+        let lines = program.as_ref().map_or(0, |program| program.sending().lines);
+        let member = Member::new(config, entropy);
+        let media = Media::new(ports, place.hidden, lines, member.seat());
         let mut visit = Visit {
             place,
-            member: Member::new(config, entropy),
+            member,
             began: now,
             socket: Some(socket),
             connecting: None,
             connect_at: None,
             tries: 0,
             heard: now,
-            ports,
-            links: BTreeMap::new(),
-            whole: BTreeMap::new(),
+            media,
             program,
             seated: false,
             first: false,
@@ -220,11 +224,10 @@ impl<'a> Visit<'a> {
     /// Stays until `stop`, or until the room is over for this seat.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()>) -> Result<Ended, Failure> {
         let mut stop = std::pin::pin!(stop);
-        let mut came = Vec::new();
         loop {
             let now = Instant::now();
             self.keep_socket(now);
-            if let Err(failure) = self.settle(now, &mut came).await {
+            if let Err(failure) = self.settle(now).await {
                 self.over.get_or_insert(Err(failure));
             }
             if let Some(ended) = self.over.take() {
@@ -251,16 +254,14 @@ impl<'a> Visit<'a> {
                 }
                 heard = heard => self.hear(heard),
                 connected = connected => self.connected(connected.unwrap_or(Err(NoSocket::Nonsense))),
-                packet = self.ports.next() => {
-                    let mut packet = Some(packet);
-                    for _ in 0..HANDFUL {
-                        let Some(this) = packet else { break };
-                        self.take(&this, Instant::now(), &mut came);
-                        packet = self.ports.waiting();
+                packet = self.media.next() => {
+                    let now = Instant::now();
+                    self.media.take(&packet, now);
+                    for _ in 1..HANDFUL {
+                        let Some(packet) = self.media.waiting() else { break };
+                        self.media.take(&packet, now);
                     }
-                    if let Some(last) = packet {
-                        self.take(&last, Instant::now(), &mut came);
-                    }
+                    self.came(now);
                 }
                 () = sleep_until(wake.into()) => self.handle(Input::Tick),
             }
@@ -283,7 +284,7 @@ impl<'a> Visit<'a> {
         }
         if self.connect_at.is_some_and(|at| now >= at) {
             self.connect_at = None;
-            let Place { http, server, room } = self.place.clone();
+            let Place { http, server, room, .. } = self.place.clone();
             self.connecting = Some(spawn_local(async move {
                 let silent = |_| NoSocket::Offline(String::new());
                 let connected = timeout(SLOW, connect(&http, &server, room)).await;
@@ -337,10 +338,41 @@ impl<'a> Visit<'a> {
                 }
                 _ => self.lost(Instant::now()),
             },
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Text(_) | Message::Frame(_))) => {
+            Some(Ok(Message::Text(text))) => {
+                self.heard = Instant::now();
+                self.hear_text(&text);
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
                 self.heard = Instant::now();
             }
             Some(Ok(Message::Close(None)) | Err(_)) | None => self.lost(Instant::now()),
+        }
+    }
+
+    /// What the server and its forwarder say beside the log.
+    fn hear_text(&mut self, text: &str) {
+        let now = Instant::now();
+        if let Ok(Notice::Network { forwarder, .. }) = serde_json::from_str(text) {
+            if self.place.hidden && !forwarder {
+                let message = "this room hides its members' network addresses from each other, and the server has no \
+                    forwarder by which they could meet";
+                self.over = Some(out(Exit::NotAllowed, "addresses_hidden", message));
+            }
+            self.media.heard_network(forwarder, now);
+        } else if let Ok(message) = serde_json::from_str::<FromForwarder>(text)
+            && let Err(Unsealed) = self.media.heard_forwarder(message, now)
+        {
+            let message = "the server's forwarder says that what came from here was not sealed; nothing else leaves this \
+                program, so it or the server is at fault, and nothing more is sent";
+            self.over = Some(out(Exit::Server, "unsealed", message));
+        }
+    }
+
+    /// Sends a frame, where there is a socket.
+    async fn send(&mut self, message: Message) {
+        let Some(socket) = &mut self.socket else { return };
+        if !matches!(timeout(SLOW, socket.send(message)).await, Ok(Ok(()))) {
+            self.lost(Instant::now());
         }
     }
 
@@ -382,16 +414,17 @@ impl<'a> Visit<'a> {
             Event::Knocking => self.tell(Happened::Knocking),
             Event::Seated => {
                 self.seated = true;
-                self.unlink_all(now);
+                self.media.seated(self.member.seat(), now);
                 let (code, first) = (self.member.code(), std::mem::take(&mut self.first));
                 self.tell(Happened::Seated { code, first });
-                self.meet(now);
+                self.media.meet(&self.member.seats(), now);
                 self.announce(None);
             }
-            Event::Epoch { .. } => self.meet(now),
+            Event::Epoch { .. } => self.media.meet(&self.member.seats(), now),
             Event::Joined(seat) => {
                 self.tell(Happened::Came(seat));
                 self.announce(Some(seat));
+                self.media.joined(seat, now);
             }
             Event::Introduced(seat) => {
                 let card = self.member.peer(seat).and_then(|peer| peer.card);
@@ -400,14 +433,16 @@ impl<'a> Visit<'a> {
                 }
             }
             Event::Left(seat, how) => {
-                self.unlink(seat, now);
+                self.media.left(seat, now);
                 self.tell(Happened::Left(seat, how));
             }
             Event::Said { seat, app } => self.said(seat, app, now),
-            Event::Rejoining => self.unlink_all(now),
+            Event::Rejoining => self.media.clear(now),
             Event::LinkChanged => self.tell(Happened::LinkChanged),
             Event::Doubt(doubt) => self.tell(Happened::Doubt(doubt)),
-            Event::Sealing { .. } | Event::AtTheDoor { .. } | Event::Away(_) | Event::Back(_) => {}
+            Event::Away(seat) => self.media.away(seat, true),
+            Event::Back(seat) => self.media.away(seat, false),
+            Event::Sealing { .. } | Event::AtTheDoor { .. } => {}
             Event::Ended => self.over = Some(Ok(Ended::ByHost)),
             Event::Removed => {
                 let message = "the host removed you from the room; the old link opens nothing any more";
@@ -431,16 +466,18 @@ impl<'a> Visit<'a> {
     fn said(&mut self, seat: SeatId, app: App, now: Instant) {
         match app {
             App::Signal(body) => {
-                if let (Some(link), Ok(signal)) =
-                    (self.links.get_mut(&seat), serde_json::from_slice::<Signal>(&body))
-                {
-                    link.hear(signal, now);
+                if let Ok(signal) = serde_json::from_slice(&body) {
+                    self.media.heard_signal(seat, signal, now);
                 }
             }
             App::Control { kind: ControlKind::TRACKS, body } => {
                 if let Ok(sending) = serde_json::from_slice(&body) {
+                    self.media.sends(seat, sending, now);
                     self.tell(Happened::Sends(seat, sending));
                 }
+            }
+            App::Control { kind: ControlKind::TOPOLOGY, body } => {
+                self.media.heard_topology(seat, Said::read(&body), now);
             }
             App::Chat { text } => self.tell(Happened::Chat(seat, &text)),
             _ => {}
@@ -453,58 +490,27 @@ impl<'a> Visit<'a> {
         self.say(to, App::Control { kind: ControlKind::TRACKS, body: ByteBuf::from(body) });
     }
 
-    // Connections.
+    // Frames.
 
-    /// Those who are here now, and nobody else.
-    fn meet(&mut self, now: Instant) {
-        let (own, seats) = (self.member.seat(), self.member.seats());
-        let gone: Vec<_> = self.links.keys().copied().filter(|seat| !seats.contains(seat)).collect();
-        for seat in gone {
-            self.unlink(seat, now);
-        }
-        for seat in seats.into_iter().filter(|seat| *seat != own) {
-            let addresses = || self.ports.addresses().collect();
-            self.links.entry(seat).or_insert_with(|| Link::new(own, seat, addresses(), now));
-        }
-    }
-
-    fn unlink(&mut self, seat: SeatId, now: Instant) {
-        if let Some(mut link) = self.links.remove(&seat) {
-            link.close(now);
-        }
-        self.whole.retain(|(of, _), _| *of != seat);
-    }
-
-    fn unlink_all(&mut self, now: Instant) {
-        for seat in self.links.keys().copied().collect::<Vec<_>>() {
-            self.unlink(seat, now);
-        }
-    }
-
-    fn take(&mut self, packet: &Packet, now: Instant, came: &mut Vec<Came>) {
-        let Some(link) = self.links.values_mut().find(|link| link.accepts(packet, now)) else { return };
-        let seat = link.seat;
-        link.drive(Some(packet), now, came);
-        self.came(seat, now, came);
-    }
-
-    fn came(&mut self, seat: SeatId, now: Instant, came: &mut Vec<Came>) {
-        for came in came.drain(..) {
+    fn came(&mut self, now: Instant) {
+        for came in self.media.came() {
             match came {
-                Came::Connected(is) => {
+                Came::Reached(seat, is) => {
                     if is && let Some(program) = &mut self.program {
                         program.begin(now);
                     }
                     self.tell(Happened::Linked(seat, is));
                 }
-                Came::Frame(frame) => self.open(seat, &frame, now),
+                Came::Goes(way) => self.tell(Happened::Goes(way)),
+                Came::Frame(arrived) => self.open(&arrived, now),
             }
         }
     }
 
     /// Opens a frame. One that does not open goes nowhere.
-    fn open(&mut self, seat: SeatId, frame: &Frame, now: Instant) {
-        let Frame { slot, codec, time, contiguous, ref bytes } = *frame;
+    fn open(&mut self, arrived: &Arrived, now: Instant) {
+        let Arrived { seat, slot, ref frame, .. } = *arrived;
+        let Frame { codec, time, clock, ref bytes, .. } = *frame;
         let leaf = self.member.peer(seat).map(|peer| peer.leaf);
         let opened = leaf.zip(self.member.opener()).and_then(|(leaf, opener)| {
             let job = opener.prepare(leaf, codec, bytes).ok()?;
@@ -514,41 +520,29 @@ impl<'a> Visit<'a> {
             }
             opener.open(leaf, codec, bytes).ok()
         });
-        let video = SLOTS[slot].video;
         let key = opened.as_deref().is_some_and(|bytes| is_key(codec, bytes));
-        let whole = self.whole.entry((seat, slot)).or_insert(!video);
-        if video {
-            *whole = opened.is_some() && (key || (*whole && contiguous));
-        }
-        let whole = *whole;
-        if !whole && let Some(link) = self.links.get_mut(&seat) {
-            link.ask_for_key_frame(slot, now);
-        }
+        let taken = self.media.opened(arrived, opened.is_some(), key, now);
         let Some(bytes) = opened else { return self.tell(Happened::Dropped) };
-        let rate = if video { super::ivf::RATE } else { super::ogg::RATE };
+        let Some(whole) = taken else { return };
+        let rate = if SLOTS[slot].video { super::ivf::RATE } else { super::ogg::RATE };
         let time = u64::try_from(u128::from(time.numer()) * u128::from(rate) / u128::from(time.denom()))
             .unwrap_or(0);
-        self.tell(Happened::Frame(Opened { seat, slot, codec, time, key, whole, bytes: &bytes }));
+        self.tell(Happened::Frame(Opened { seat, slot, codec, time, clock, key, whole, bytes: &bytes }));
     }
 
     /// Sends what is due of the programme to everybody.
     fn publish(&mut self, now: Instant) -> Result<(), Failure> {
         let Some(program) = &mut self.program else { return Ok(()) };
         while let Some(clip) = program.take(now)? {
-            if !self.links.values().any(Link::is_connected) {
+            if !self.media.reaches_somebody() {
                 continue;
             }
             let track = u16::try_from(clip.slot).expect("four places");
             // Without a key there is no frame.
-            let sealed = self
-                .member
-                .sealer()
-                .and_then(|sealer| Sealed::seal(sealer, track, clip.codec, &clip.bytes).ok());
-            let Some(sealed) = sealed else { continue };
-            for link in self.links.values_mut() {
-                link.write(clip.slot, &sealed, clip.time, now);
+            let seal = || Sealed::seal(self.member.sealer()?, track, clip.codec, &clip.bytes).ok();
+            if let Some(bytes) = self.media.write(clip.slot, clip.time, now, seal) {
+                self.onlooker.happened(Happened::Sent { bytes })?;
             }
-            self.onlooker.happened(Happened::Sent { bytes: sealed.bytes().len() })?;
         }
         if program.is_over() {
             self.program = None;
@@ -559,52 +553,41 @@ impl<'a> Visit<'a> {
     }
 
     /// Does whatever is due, until there is nothing left.
-    async fn settle(&mut self, now: Instant, came: &mut Vec<Came>) -> Result<(), Failure> {
+    async fn settle(&mut self, now: Instant) -> Result<(), Failure> {
         if now >= self.next_pulse {
             self.next_pulse = now + PULSE;
+            self.media.look(self.socket.is_some(), now);
             self.tell(Happened::Pulse);
         }
         self.drain().await;
         self.publish(now)?;
-        let due: Vec<_> = self
-            .links
-            .values()
-            .filter(|link| link.due().is_some_and(|due| due <= now))
-            .map(|link| link.seat)
-            .collect();
-        for seat in due {
-            if let Some(link) = self.links.get_mut(&seat) {
-                link.drive(None, now, came);
-            }
-            self.came(seat, now, came);
-        }
+        self.media.drive(now);
+        self.came(now);
         self.post().await;
-        self.drain().await;
         Ok(())
     }
 
     /// Sends what connections want sent: packets on the network, words through the room.
     async fn post(&mut self) {
-        let mut words = Vec::new();
-        for link in self.links.values_mut() {
-            for packet in link.packets.drain(..) {
-                self.ports.send(packet.source, packet.destination, &packet.contents).await;
-            }
-            words.extend(link.said.drain(..).map(|signal| (link.seat, signal)));
+        self.media.post().await;
+        let (words, tell) = self.media.said_now();
+        for (to, app) in words {
+            self.say(to, app);
         }
-        for (seat, signal) in words {
-            let body = serde_json::to_vec(&signal).expect("a signal serialises");
-            self.say(Some(seat), App::Signal(ByteBuf::from(body)));
+        self.drain().await;
+        for message in tell {
+            let text = serde_json::to_string(&message).expect("plain data");
+            self.send(Message::Text(text.into())).await;
         }
     }
 
     fn wake(&self) -> Instant {
         let member = self.member.deadline().map(|at| self.began + at);
-        let links = self.links.values().filter_map(Link::due);
         let program = self.program.as_ref().and_then(Program::due);
         let silent = self.socket.as_ref().map(|_| self.heard + SILENT);
-        links
-            .chain(member)
+        member
+            .into_iter()
+            .chain(self.media.due())
             .chain(program)
             .chain(silent)
             .chain(self.connect_at)
@@ -615,10 +598,7 @@ impl<'a> Visit<'a> {
 
     /// Says goodbye to everybody.
     async fn leave(&mut self) {
-        let now = Instant::now();
-        for link in self.links.values_mut() {
-            link.close(now);
-        }
+        self.media.clear(Instant::now());
         self.post().await;
         self.handle(Input::Leave);
         self.drain().await;
