@@ -53,11 +53,16 @@ export async function makeNetworks(): Promise<Networks> {
     await ip("-n", side(of), "addr", "add", `10.77.${of}.${host}/24`, "dev", "eth0");
     await ip("-n", side(of), "route", "add", "default", "via", `10.77.${of}.1`);
   };
-  await ip("netns", "add", router);
+  // An IPv6 address comes to be a second or two after its link, and a browser that loads a page meanwhile stops: the network changed.
+  const add = async (netns: string) => {
+    await ip("netns", "add", netns);
+    await ip("netns", "exec", netns, "sh", "-c", "cd /proc/sys/net/ipv6/conf/default 2>/dev/null || exit 0; echo 1 > disable_ipv6");
+  };
+  await add(router);
   await ip("-n", router, "link", "set", "lo", "up");
   await ip("-n", router, "addr", "add", `${SERVER}/32`, "dev", "lo");
   for (const of of [1, 2] as const) {
-    await ip("netns", "add", side(of));
+    await add(side(of));
     await ip("-n", router, "link", "add", `side${of}`, "type", "veth", "peer", "name", "eth0", "netns", side(of));
     await ip("-n", router, "addr", "add", `10.77.${of}.1/24`, "dev", `side${of}`);
     await ip("-n", router, "link", "set", `side${of}`, "up");

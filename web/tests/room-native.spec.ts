@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join as under } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { expect, test, type BrowserContext } from "@playwright/test";
-import { MARA, callingDevice, callingPage, enter, makeRoom, perceives, rises, sealed, seat, type Caller, type Person } from "./call";
+import { expect, firefox, test, type BrowserContext } from "@playwright/test";
+import { BEN, MARA, callingDevice, callingPage, enter, launching, makeRoom, perceives, rises, sealed, seat, type Caller, type Person } from "./call";
 import { chromiumOnly } from "./home";
 import { stage } from "./media";
 import { setUp } from "./person";
@@ -26,7 +26,8 @@ let native: ChildProcess | undefined;
 
 test.beforeAll(async ({ browser }) => {
   chromiumOnly();
-  server = await startServer();
+  // Firefox looks for nobody at loopback addresses.
+  server = await startServer("--forwarder-listen", "0.0.0.0:0");
   folder = await mkdtemp(under(tmpdir(), "gloaming-native-"));
   device = await callingDevice(browser, MARA);
   mara = await callingPage(device, MARA);
@@ -65,32 +66,60 @@ async function raw(file: string, ...how: string[]): Promise<Buffer> {
   return stdout;
 }
 
+/** What was received of somebody is what they sent. */
+async function expectReceived(who: Person, mic: Said, camera: Said): Promise<void> {
+  const picture = await raw(String(camera["file"]), "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "32x18");
+  const frame = 32 * 18 * 3;
+  const middle = picture.subarray(picture.length - frame + (8 * 32 + 16) * 3);
+  for (const [at, value] of who.colour.entries()) expect(Math.abs((middle[at] ?? 0) - value), `the picture's colour ${at}`).toBeLessThan(40);
+  expect(picture.length / frame, "frames in some seconds").toBeGreaterThan(20);
+  const sound = await raw(String(mic["file"]), "-f", "s16le", "-ac", "1", "-ar", "48000");
+  const samples = new Int16Array(sound.buffer, sound.byteOffset, sound.length >> 1).slice(-48_000);
+  const crossings = samples.reduce((count, sample, at) => count + Number(at > 0 && sample < 0 !== (samples[at - 1] ?? 0) < 0), 0);
+  expect(Math.abs(crossings / 2 - who.tone), "the tone's frequency").toBeLessThan(15);
+}
+
+/** The two of them hear and see each other; `way` is what the command says of the way. */
+async function meet(page: Caller, link: string, film: string, name: string, way?: string): Promise<void> {
+  await enter(link, page);
+  const { until } = comeIn(link, "--publish", film, "--loop", "--receive", under(folder, name), "--name", STAGE.name);
+  await until("seated");
+  if (way) await until("way", (said) => said["way"] === way);
+  await expect(seat(page, STAGE.name)).toBeVisible({ timeout: 30_000 });
+  await perceives(page, STAGE);
+  await rises(page);
+  await sealed(page);
+  const file = (track: string) => until("file", (said) => said["track"] === track && said["name"] === page.as.name);
+  const [mic, camera] = [await file("mic"), await file("camera")];
+  await page.waitForTimeout(4_000);
+  native?.kill("SIGINT");
+  await until("over");
+  await expectReceived(page.as, mic, camera);
+}
+
 test("somebody from the command line and somebody with a browser hear and see each other", async () => {
   test.setTimeout(180_000);
   const link = await makeRoom(mara, server.listens, "Half and half");
-  await enter(link, mara);
-  const received = under(folder, "received");
-  const { until } = comeIn(link, "--publish", await stage(), "--loop", "--receive", received, "--name", STAGE.name);
-  await until("seated");
-  await expect(seat(mara, STAGE.name)).toBeVisible({ timeout: 30_000 });
-  await perceives(mara, STAGE);
-  await rises(mara);
-  await sealed(mara);
+  await meet(mara, link, await stage(), "chromium");
+});
 
-  const files = await Promise.all(["mic", "camera"].map((track) => until("file", (said) => said["track"] === track && said["name"] === MARA.name)));
-  await mara.waitForTimeout(4_000);
-  native?.kill("SIGINT");
-  await until("over");
-  const [mic, camera] = files.map((said) => String(said["file"]));
-  const picture = await raw(camera ?? "", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "32x18");
-  const frame = 32 * 18 * 3;
-  const middle = picture.subarray(picture.length - frame + (8 * 32 + 16) * 3);
-  for (const [at, value] of MARA.colour.entries()) expect(Math.abs((middle[at] ?? 0) - value), `the picture's colour ${at}`).toBeLessThan(40);
-  expect(picture.length / frame, "frames in some seconds").toBeGreaterThan(20);
-  const sound = await raw(mic ?? "", "-f", "s16le", "-ac", "1", "-ar", "48000");
-  const samples = new Int16Array(sound.buffer, sound.byteOffset, sound.length >> 1).slice(-48_000);
-  const crossings = samples.reduce((count, sample, at) => count + Number(at > 0 && sample < 0 !== (samples[at - 1] ?? 0) < 0), 0);
-  expect(Math.abs(crossings / 2 - MARA.tone), "the tone's frequency").toBeLessThan(15);
+test("where addresses are hidden the two of them meet through the forwarder", async () => {
+  test.setTimeout(180_000);
+  const link = await makeRoom(mara, server.listens, "Hidden", { hidden: true });
+  await meet(mara, link, await stage(), "hidden", "forwarder");
+});
+
+test("with Firefox they do too, straight and through the forwarder", async () => {
+  test.setTimeout(240_000);
+  const links = [await makeRoom(mara, server.listens, "Fox"), await makeRoom(mara, server.listens, "Hidden fox", { hidden: true })];
+  const fox = await firefox.launch(launching("firefox"));
+  try {
+    const ben = await callingPage(await callingDevice(fox, BEN), BEN);
+    await meet(ben, links[0] ?? "", await stage(), "firefox");
+    await meet(ben, links[1] ?? "", await stage(), "firefox-hidden", "forwarder");
+  } finally {
+    await fox.close();
+  }
 });
 
 test("a guest without a browser waits in the lobby, stays through a restart of the server, and reads what is written", async () => {

@@ -17,7 +17,8 @@ let guests: BrowserContext[] = [];
 test.beforeAll(async ({ browser }) => {
   chromiumOnly();
   test.setTimeout(120_000);
-  server = await startServer();
+  // Firefox looks for nobody at loopback addresses.
+  server = await startServer("--forwarder-listen", "0.0.0.0:0");
   device = await callingDevice(browser, MARA);
   mara = await callingPage(device, MARA);
   await setUp(mara, server.setupLink);
@@ -102,6 +103,31 @@ test("Chromium and Firefox hear and see each other, whoever offers, and Firefox 
     const shared = seat(ben, "mara's screen");
     await expect(shared).toBeVisible({ timeout: 30_000 });
     await expect.poll(async () => Math.max(...(await seen(ben, "mara's screen"))), { timeout: 30_000 }).toBeGreaterThan(5);
+  } finally {
+    await fox.close();
+  }
+});
+
+test("Chromium and Firefox hear and see each other through the forwarder, and Firefox sees what Chromium shares", async () => {
+  test.setTimeout(180_000);
+  const hidden = await makeRoom(mara, server.listens, "Nobody's address", { hidden: true });
+  const { channel = "", ...options } = launching("firefox");
+  const fox = await firefox.launch({ ...options, channel });
+  try {
+    const ben = await callingPage(await callingDevice(fox, BEN), BEN);
+    await enter(hidden, mara, ben);
+    await perceives(mara, BEN);
+    await perceives(ben, MARA);
+    for (const page of [mara, ben]) {
+      await expect(page.locator("[data-topology]")).toHaveAttribute("data-topology", "forwarder");
+      await rises(page);
+      await sealed(page);
+    }
+    await shareOwnTab(mara, 0);
+    await expect(seat(ben, "mara's screen")).toBeVisible({ timeout: 30_000 });
+    await expect.poll(async () => Math.max(...(await seen(ben, "mara's screen"))), { timeout: 30_000 }).toBeGreaterThan(5);
+    await perceives(mara, BEN);
+    for (const page of [mara, ben]) expect(page.complaints).toEqual([]);
   } finally {
     await fox.close();
   }

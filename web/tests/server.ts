@@ -40,7 +40,8 @@ export async function startServerIn(network: string[], address: string, ...more:
   let log = "";
   const start = (until: RegExp) => {
     // Several servers run side by side, and one of them would have the usual port.
-    const [program = BIN, ...words] = [...network, BIN, "serve", "--data", data, "--listen", `${address}:${port}`, "--forwarder-listen", `${address}:0`, ...more];
+    const forwarder = more.includes("--forwarder-listen") ? [] : ["--forwarder-listen", `${address}:0`];
+    const [program = BIN, ...words] = [...network, BIN, "serve", "--data", data, "--listen", `${address}:${port}`, ...forwarder, ...more];
     const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
     child.stderr.on("data", (text: Buffer) => (log += text));
     let out = "";

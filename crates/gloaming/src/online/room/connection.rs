@@ -106,9 +106,9 @@ impl Sends {
 }
 
 impl Connection {
-    /// One that can be reached at these addresses, with nothing to send or receive yet.
-    pub(super) fn new(addresses: &[SocketAddr], now: Instant) -> Self {
-        let mut rtc = Rtc::builder()
+    /// One with nothing to send or receive yet, that can be reached nowhere.
+    pub(super) fn new(now: Instant) -> Self {
+        let rtc = Rtc::builder()
             .set_local_ice_credentials(credentials())
             .clear_codecs()
             .enable_opus(true, false)
@@ -116,12 +116,6 @@ impl Connection {
             .enable_vp8(true)
             .set_stats_interval(None)
             .build(now);
-        for address in addresses {
-            // Neither unspecified nor broadcast: the system gave them.
-            if let Ok(candidate) = Address::host(*address, "udp") {
-                rtc.add_local_candidate(candidate);
-            }
-        }
         Self {
             rtc,
             number: u64::from_be_bytes(random()),
@@ -130,6 +124,16 @@ impl Connection {
             receives: Vec::new(),
             connected: false,
             due: now,
+        }
+    }
+
+    /// It can be reached at these addresses.
+    pub(super) fn listen(&mut self, addresses: impl IntoIterator<Item = SocketAddr>) {
+        for address in addresses {
+            // Neither unspecified nor broadcast: the system gave them.
+            if let Ok(candidate) = Address::host(address, "udp") {
+                self.rtc.add_local_candidate(candidate);
+            }
         }
     }
 

@@ -9,7 +9,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -120,12 +120,23 @@ impl Forwarder {
         self.look(now);
     }
 
-    /// Does what the forwarder said.
-    pub(super) fn hear(&mut self, message: FromForwarder, now: Instant) -> Result<(), Unsealed> {
+    /// Does what the forwarder said. `route` knows this machine's address on the way to another one.
+    pub(super) fn hear(
+        &mut self,
+        message: FromForwarder,
+        route: impl Fn(SocketAddr) -> Option<IpAddr>,
+        now: Instant,
+    ) -> Result<(), Unsealed> {
         match message {
             FromForwarder::Answer { sdp } => {
                 // The answer to an offer that was said twice comes twice.
                 if let (Some(_), Some(connection)) = (self.offer.take(), &mut self.connection) {
+                    // A forwarder that listens everywhere answers from the address that its own machine would choose. From
+                    // any but the usual one of ours, that may be another than it was asked at.
+                    let ways: Vec<_> = addresses(&sdp).filter_map(route).collect();
+                    let usual = |here: &&SocketAddr| ways.contains(&here.ip());
+                    let usual: Vec<_> = self.addresses.iter().filter(usual).copied().collect();
+                    connection.listen(if usual.is_empty() { self.addresses.clone() } else { usual });
                     connection.answered(&sdp, now);
                     self.look(now);
                 }
@@ -174,7 +185,7 @@ impl Forwarder {
 
     fn begin(&mut self, now: Instant) {
         self.drop_connection();
-        self.connection = Some(Connection::new(&self.addresses, now));
+        self.connection = Some(Connection::new(now));
         self.watch = Some(now + ANEW);
         self.offer(now);
     }
@@ -292,6 +303,17 @@ impl Forwarder {
     }
 }
 
+/// Where an answer says that the forwarder is, by UDP (RFC 8839, section 5.1).
+fn addresses(sdp: &str) -> impl Iterator<Item = SocketAddr> {
+    sdp.lines().filter_map(|line| {
+        let fields: Vec<_> = line.strip_prefix("a=candidate:")?.split_whitespace().collect();
+        match fields[..] {
+            [_, _, "udp", _, ip, port, ..] => Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)),
+            _ => None,
+        }
+    })
+}
+
 /// The forwarder finds a visitor by its checks; nobody is told where else it may be.
 fn without_addresses(sdp: &str) -> String {
     let told = |line: &&str| {
@@ -305,6 +327,19 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may")]
 
     use super::*;
+
+    fn nowhere(_: SocketAddr) -> Option<IpAddr> {
+        None
+    }
+
+    #[test]
+    fn an_answer_says_where_the_forwarder_is() {
+        let sdp = "m=audio 9 UDP/TLS/RTP/SAVPF 109\r\na=candidate:1 1 udp 2130706175 192.0.2.2 37578 typ host\r\n\
+            a=candidate:2 1 tcp 1526725887 192.0.2.2 37578 typ host tcptype passive\r\na=candidate:3 1 udp\r\n\
+            a=candidate:4 1 udp 1 2001:db8::1 5000 typ host\r\n";
+        let found: Vec<_> = addresses(sdp).map(|address| address.to_string()).collect();
+        assert_eq!(found, ["192.0.2.2:37578", "[2001:db8::1]:5000"]);
+    }
 
     fn tracks(seat: SeatId) -> FromForwarder {
         let track = |track| gloaming_sfu::signal::Track { seat, track, video: track == 1, layers: 1 };
@@ -334,12 +369,12 @@ mod tests {
         assert_eq!(offered(&mut forwarder).len(), 2);
 
         forwarder.want(BTreeSet::from([(seat, 0), (seat, 2)]), now);
-        forwarder.hear(tracks(seat), now).unwrap();
-        forwarder.hear(FromForwarder::Answer { sdp: String::new() }, now).unwrap();
+        forwarder.hear(tracks(seat), nowhere, now).unwrap();
+        forwarder.hear(FromForwarder::Answer { sdp: String::new() }, nowhere, now).unwrap();
         forwarder.drive(None, now + ANSWER + HANDFUL, &mut Vec::new());
         let [(_, send, receive)] = offered(&mut forwarder).try_into().unwrap();
         assert_eq!((send.len(), receive.len(), receive[0].seat, receive[0].track), (4, 1, seat, 0));
-        assert!(forwarder.hear(FromForwarder::Unsealed { track: 0 }, now).is_err());
+        assert!(forwarder.hear(FromForwarder::Unsealed { track: 0 }, nowhere, now).is_err());
     }
 
     #[test]
@@ -348,7 +383,7 @@ mod tests {
         let mut forwarder = Forwarder::new(Vec::new(), now);
         let mut waits = Vec::new();
         for _ in 0..8 {
-            forwarder.hear(FromForwarder::Refused { why: Refusal::NotAMember }, now).unwrap();
+            forwarder.hear(FromForwarder::Refused { why: Refusal::NotAMember }, nowhere, now).unwrap();
             assert!(forwarder.failing && forwarder.connection.is_none());
             let due = forwarder.due().unwrap();
             waits.push(due - now);

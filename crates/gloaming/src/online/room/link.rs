@@ -97,7 +97,7 @@ impl Link {
         self.session = uuid(random());
         self.spoken = false;
         self.anew = Some(now + ANEW);
-        let mut connection = Connection::new(&self.addresses, now);
+        let mut connection = self.connection(now);
         let sdp = connection.offer(0..SLOTS.len());
         self.said.push(Signal::Offer { session: self.session.clone(), sdp });
         self.connection = Some(connection);
@@ -105,7 +105,7 @@ impl Link {
 
     fn answer(&mut self, session: String, sdp: &str, now: Instant) {
         if session != self.session || self.connection.is_none() {
-            let mut connection = Connection::new(&self.addresses, now);
+            let mut connection = self.connection(now);
             if connection.take_places(sdp).is_none() {
                 return;
             }
@@ -121,6 +121,12 @@ impl Link {
         };
         self.spoken = true;
         self.said.push(Signal::Answer { session: self.session.clone(), sdp });
+    }
+
+    fn connection(&self, now: Instant) -> Connection {
+        let mut connection = Connection::new(now);
+        connection.listen(self.addresses.iter().copied());
+        connection
     }
 
     /// Whether a packet is this connection's.

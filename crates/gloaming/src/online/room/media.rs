@@ -14,7 +14,7 @@ use super::{
     forwarder::{Forwarder, Unsealed},
     link::Link,
     person::{Noted, Person},
-    ports::{Packet, Ports},
+    ports::{Packet, Ports, route},
     sealed::Sealed,
     signal::{CAMERA, MIC, Sending, Signal},
     topology::{Facts, Pair, Said, Topology, Way, wanted},
@@ -177,7 +177,7 @@ impl Media {
 
     pub(super) fn heard_forwarder(&mut self, message: FromForwarder, now: Instant) -> Result<(), Unsealed> {
         let Some(forwarder) = &mut self.forwarder else { return Ok(()) };
-        let heard = forwarder.hear(message, now);
+        let heard = forwarder.hear(message, route, now);
         self.arrange(now);
         heard
     }
@@ -203,7 +203,8 @@ impl Media {
         let facts = self.facts();
         let failing = self.forwarder.as_ref().is_some_and(|forwarder| forwarder.failing);
         let way = self.topology.decide(Facts { forwarder: facts.forwarder && !failing, ..facts }, now);
-        if way != std::mem::replace(&mut self.told, way) {
+        // Alone nobody sends anything.
+        if !self.people.is_empty() && way != std::mem::replace(&mut self.told, way) {
             self.came.push(Came::Goes(way));
         }
         let through = facts.forwarder

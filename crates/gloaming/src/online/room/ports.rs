@@ -99,7 +99,7 @@ async fn read(here: SocketAddr, socket: Rc<UdpSocket>, say: mpsc::Sender<Packet>
 }
 
 /// This machine's address on the way there. The system is asked; nothing is sent.
-fn route(to: SocketAddr) -> Option<IpAddr> {
+pub(super) fn route(to: SocketAddr) -> Option<IpAddr> {
     let any =
         if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     let socket = Std::bind((any, 0)).ok()?;
