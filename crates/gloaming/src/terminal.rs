@@ -52,7 +52,8 @@ impl Terminal {
             serde_json::json!({ "error": { "code": failure.code(), "message": failure.to_string() } })
                 .to_string()
         } else {
-            format!("gloaming: {failure}.")
+            // Advice from elsewhere ends with a full stop of its own.
+            format!("gloaming: {}.", failure.to_string().trim_end_matches('.'))
         };
         let _ = writeln!(io::stderr().lock(), "{line}");
     }

@@ -195,6 +195,28 @@ fn a_room_is_made_listed_and_ended() {
 }
 
 #[test]
+fn nobody_waits_for_those_who_left() {
+    let (mut home, _) = Home::owned("laptop");
+    let link = room(&home, &[]);
+    for after in ["nobody", "a visit", "a restart"] {
+        let mut visitor = Participant::join(&home, "laptop", &link, &[]);
+        assert_eq!(visitor.until("seated", |_| true)["first"], true, "after {after}");
+        assert!(
+            !visitor.seen.iter().any(|line| line["event"] == "knocking"),
+            "after {after}: {:?}",
+            visitor.seen
+        );
+        visitor.interrupt();
+        // The server puts away a room in which nobody is, within a second.
+        thread::sleep(Duration::from_secs(2));
+        if after == "a visit" {
+            home.stop();
+            home.start();
+        }
+    }
+}
+
+#[test]
 fn what_one_sends_the_other_sees_and_hears() {
     let (home, _) = Home::owned("laptop");
     let link = room(&home, &["Stage"]);

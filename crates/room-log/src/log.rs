@@ -66,6 +66,9 @@ pub struct HeadMember {
     pub leaf: u32,
     /// The number of its last message.
     pub sent: u64,
+    /// Where nobody is there any more, and nobody was left to remove it: whether it said so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<bool>,
 }
 
 /// The ordered log of one room, and who is in it.
@@ -157,12 +160,14 @@ impl Log {
         Self::restore(policy, Head::default(), Duration::ZERO)
     }
 
-    /// The log of a room after the server was restarted: its members have until [`GRACE`] to come back.
+    /// The log of a room after the server was restarted: its members have until [`GRACE`] to come back, but for those who
+    /// were gone before.
     pub fn restore(policy: Policy, head: Head, now: Duration) -> Self {
         let seat = |m: HeadMember| {
             let seat = Seat {
                 member: Some(Member { leaf: m.leaf, since: head.offset, proof: None }),
-                away: Some(now + GRACE),
+                away: Some(if m.left.is_some() { now } else { now + GRACE }),
+                gone: m.left.map(|left| Gone { left, told: now }),
                 cursor: head.offset,
                 sent: m.sent,
                 reached: head.epoch,
@@ -186,7 +191,8 @@ impl Log {
     pub fn head(&self) -> Head {
         let members = self.seats.iter().filter_map(|(seat, s)| {
             let leaf = s.member?.leaf;
-            Some(HeadMember { seat: *seat, token: s.token, leaf, sent: s.sent })
+            let left = s.gone.map(|gone| gone.left);
+            Some(HeadMember { seat: *seat, token: s.token, leaf, sent: s.sent, left })
         });
         Head {
             generation: self.generation,

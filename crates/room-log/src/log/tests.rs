@@ -302,6 +302,39 @@ fn members_go_on_after_a_restart_of_the_server_and_strangers_do_not() {
 }
 
 #[test]
+fn whom_a_restart_found_gone_nobody_waits_for() {
+    let mut log = room(&[1, 2, 3]);
+    log.handle(seat(2), ClientMessage::Leave {}, START);
+    log.disconnect(seat(3), START);
+    log.tick(START + GRACE);
+    let mut again = Log::restore(policy(), log.head(), START);
+    assert_eq!((again.live(), again.leaves()), (1, vec![(seat(1), 0), (seat(3), 2)]));
+    // Who is there is told of them again, and removes them.
+    let resume = |offset| Some(Resume { generation: 1, epoch: 1, offset });
+    again.handle(seat(1), hello(1, resume(again.offset())), START);
+    let told = again.tick(START + GONE_AGAIN);
+    let gone = told.iter().filter_map(|delivery| match &delivery.message {
+        ServerMessage::Entry { entry: Entry::Gone { seat, left }, .. } => Some((*seat, *left)),
+        _ => None,
+    });
+    assert_eq!(gone.collect::<Vec<_>>(), [(seat(2), true), (seat(3), false)]);
+    again.handle(seat(1), commit(1, 0, &[shapes::remove(1)], false), START);
+    assert_eq!(again.leaves(), [(seat(1), 0), (seat(3), 2)]);
+    // They come back, if it was not they who said that they go.
+    again.handle(seat(3), hello(3, resume(again.offset())), START);
+    assert_eq!(again.live(), 2);
+
+    // Everybody is gone: the next one begins.
+    let mut log = room(&[1]);
+    log.handle(seat(1), ClientMessage::Leave {}, START);
+    let mut empty = Log::restore(policy(), log.head(), START);
+    assert_eq!(empty.live(), 0);
+    empty.handle(seat(4), hello(4, None), START);
+    let group = GroupId::from_bytes([8; 16]);
+    assert_eq!(entries(&empty.handle(seat(4), ClientMessage::Found { after: 1, group }, START), 4).len(), 1);
+}
+
+#[test]
 fn a_log_is_bounded_and_says_when_it_has_forgotten() {
     let mut log = room(&[1, 2]);
     let at = log.head().offset;
