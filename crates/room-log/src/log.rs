@@ -611,6 +611,12 @@ impl Log {
             Some(Seat { member: None, .. }) => drop(self.seats.remove(&seat)),
             _ => {}
         }
+        if self.live() == 0 {
+            // Whoever is at the door need not wait until they ask again: the room is theirs.
+            let pong = ServerMessage::Pong { offset: self.offset, epoch: self.epoch, live: 0 };
+            let waiting = self.seats.iter().filter(|(_, s)| s.member.is_none() && s.away.is_none());
+            out.extend(waiting.map(|(id, _)| Delivery { to: *id, message: pong.clone() }));
+        }
     }
 
     fn greeting(&self, offset: u64, resumed: Resumed) -> ServerMessage {

@@ -302,6 +302,24 @@ fn members_go_on_after_a_restart_of_the_server_and_strangers_do_not() {
 }
 
 #[test]
+fn whoever_waits_at_the_door_hears_that_the_last_one_is_gone() {
+    for leaves in [true, false] {
+        let mut log = room(&[1, 2]);
+        log.handle(seat(3), hello(3, None), START);
+        log.disconnect(seat(2), START);
+        assert!(log.tick(START + GRACE).iter().all(|delivery| delivery.to != seat(3)), "one is there");
+        let out = if leaves {
+            log.handle(seat(1), ClientMessage::Leave {}, START + GRACE)
+        } else {
+            log.disconnect(seat(1), START + GRACE);
+            log.tick(START + 2 * GRACE)
+        };
+        let told = out.iter().find(|delivery| delivery.to == seat(3)).map(|delivery| &delivery.message);
+        assert!(matches!(told, Some(ServerMessage::Pong { live: 0, .. })), "{told:?}");
+    }
+}
+
+#[test]
 fn whom_a_restart_found_gone_nobody_waits_for() {
     let mut log = room(&[1, 2, 3]);
     log.handle(seat(2), ClientMessage::Leave {}, START);
