@@ -27,6 +27,7 @@ export function makeFakeRoom(scenario: string): { begin: () => RoomWorker; accou
       depositLink: async () => undefined,
       about: () => (failing ? fail(failing) : Promise.resolve({ name: "Tuesday, 7 pm", onlyHostShares: false, hideAddresses: scenario === "room-hidden", lobby: scenario === "room-host", maxSeats: 8, expiresAt: null, live: scenario === "room-empty" ? 0 : 3 })),
       async enter() {
+        if (scenario === "room-awaiting") return void tell({ kind: "socket", open: true }, { kind: "host-awaited" });
         tell({ kind: "socket", open: true }, { kind: "knocking" });
         if (scenario === "room-knocking") return;
         const over = /^room-(denied|full|removed|ended)$/.exec(scenario)?.[1] as "denied" | "full" | "removed" | "ended" | undefined;

@@ -157,6 +157,7 @@ export const states: State[] = [
   ["room-unsupported", "room-unsupported", ROOM], ["room-not_found", "room-not_found", ROOM, async (page) => page.getByText("There is no room here").waitFor()],
   ["room-bad_link", "room-bad_link", ROOM, async (page) => page.getByText("Part of the link is missing").waitFor()], ["room-offline", "room-offline", ROOM, async (page) => page.getByText("The room cannot be opened").waitFor()],
   ["room-knocking", "room-knocking", ROOM, async (page) => { await joined(page); await page.getByText("Waiting to be let in").waitFor(); }],
+  ["room-awaiting", "room-awaiting", ROOM, async (page) => { await joined(page); await page.getByText("The host is not here yet").waitFor(); }],
   ...["denied", "full", "removed", "ended"].map((how): State => [`room-${how}`, `room-${how}`, ROOM, async (page) => { await joined(page); await page.getByRole("heading", { level: 1, name: /not let in|is full|removed you|is over/ }).waitFor(); }]),
   ["room", "room", ROOM, inside], ["room-empty", "room-empty", ROOM, inside],
   ...["room-hidden", "room-crowded", "room-forwarder"].map((name): State => [name, name, ROOM, async (page) => { await inside(page); await page.locator("[data-trouble]").waitFor(); }]),

@@ -171,6 +171,7 @@ impl From<&Card> for Name {
 pub(crate) enum RoomEvent {
     First,
     Knocking,
+    HostAwaited,
     Seated { seat: SeatId },
     Epoch { epoch: u64, seats: usize },
     Sealing { epoch: u64 },
@@ -196,6 +197,7 @@ impl RoomEvent {
         Some(match event {
             Event::First => Self::First,
             Event::Knocking => Self::Knocking,
+            Event::HostAwaited => Self::HostAwaited,
             Event::Seated => Self::Seated { seat: own },
             Event::Epoch { epoch, seats } => Self::Epoch { epoch, seats },
             Event::Sealing { epoch } => Self::Sealing { epoch },

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gloaming_ids::{GroupId, SeatId};
 use gloaming_room::{
-    App, Codec, Doubt, Event, Input, LeftHow, RoomSecret,
+    App, Codec, Doubt, Event, HostKey, Input, LeftHow, RoomSecret,
     log::{ClientMessage, Entry, Log, PAST_EPOCHS, Refusal, ServerMessage},
 };
 use serde_bytes::ByteBuf;
@@ -313,6 +313,88 @@ fn in_a_lobby_nobody_comes_in_before_the_host_admits_them() {
     world.give(0, Input::Admit(seat));
     world.clients[c].wants = true;
     world.settle(10);
+}
+
+/// A host's own device, or another's with a key of its own, comes to a lobby.
+fn host_arrives(world: &mut World, seed: Option<[u8; 32]>) -> usize {
+    let link = invite(true);
+    match seed {
+        Some(seed) => world.arrive_with(&link, Some(HostKey::from_seed(&seed))),
+        None => world.arrive(&link, true),
+    }
+}
+
+#[test]
+fn in_a_lobby_nobody_begins_without_the_host() {
+    let mut world = World::new(5);
+    let guest = world.arrive(&invite(true), false);
+    world.clients[guest].wants = false;
+    world.seconds(20);
+    assert!(world.clients[guest].saw(&Event::HostAwaited) && !world.clients[guest].saw(&Event::First));
+    assert_eq!((world.clients[guest].member.epoch(), world.logs[0].generation()), (None, 0));
+    let host = host_arrives(&mut world, None);
+    world.seconds(2);
+    assert!(world.clients[host].saw(&Event::First));
+    let seat = world.seat(guest);
+    let at_the_door = |event: &Event| matches!(event, Event::AtTheDoor { seat: who, .. } if *who == seat);
+    assert!(
+        world.clients[host].events.iter().any(at_the_door),
+        "the guest knocks as soon as somebody is there"
+    );
+    world.give(host, Input::Admit(seat));
+    world.clients[guest].wants = true;
+    world.settle(10);
+    world.check_frames();
+
+    // With the host gone for good, whoever comes waits again; and who is in stays in.
+    world.give(host, Input::Leave);
+    world.clients[host].wants = false;
+    world.give(guest, Input::Leave);
+    world.clients[guest].wants = false;
+    world.seconds(5);
+    let late = world.arrive(&invite(true), false);
+    world.clients[late].wants = false;
+    world.seconds(20);
+    assert!(world.clients[late].saw(&Event::HostAwaited));
+    assert_eq!((world.clients[late].member.epoch(), world.logs[0].generation()), (None, 1));
+}
+
+#[test]
+fn the_host_comes_back_into_a_lobby_where_nobody_else_could_let_them_in() {
+    let mut world = room(1, true);
+    let guest = world.arrive(&invite(true), false);
+    world.clients[guest].wants = false;
+    world.seconds(5);
+    let seat = world.seat(guest);
+    world.give(0, Input::Admit(seat));
+    world.clients[guest].wants = true;
+    world.settle(10);
+
+    // Their page is loaded again: a new seat, while the guest stays in the group.
+    let generation = world.logs[0].generation();
+    world.disconnect(0);
+    world.clients[0].wants = false;
+    let again = host_arrives(&mut world, None);
+    world.settle(30);
+    assert!(!world.clients[again].saw(&Event::First));
+    assert_eq!(world.logs[0].generation(), generation);
+    world.check_frames();
+    let late = world.arrive(&invite(true), false);
+    world.clients[late].wants = false;
+    world.seconds(5);
+    let seat = world.seat(late);
+    world.give(again, Input::Admit(seat));
+    world.clients[late].wants = true;
+    world.settle(10);
+
+    // Who signs with another key is at the door like everybody.
+    let false_host = host_arrives(&mut world, Some([3; 32]));
+    world.clients[false_host].wants = false;
+    world.seconds(20);
+    assert_eq!(world.clients[false_host].member.epoch(), None);
+    let seat = world.seat(false_host);
+    let at_the_door = |event: &Event| matches!(event, Event::AtTheDoor { seat: who, .. } if *who == seat);
+    assert!(world.clients[again].events.iter().any(at_the_door));
 }
 
 #[test]

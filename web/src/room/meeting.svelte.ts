@@ -18,6 +18,8 @@ import { r } from "./messages";
 export type Phase =
   | { kind: "connecting" }
   | { kind: "knocking" }
+  /** Knocks when the host has come. */
+  | { kind: "awaiting" }
   /** The server does not know the link. */
   | { kind: "refused" }
   | { kind: "in" }
@@ -355,7 +357,12 @@ export class Meeting {
         this.first = true;
         break;
       case "knocking":
+        // What the page said before is not what it says now.
+        if (this.phase.kind === "awaiting") app.speak(r.waiting.knocking[0]);
         this.phase = { kind: "knocking" };
+        break;
+      case "host-awaited":
+        this.phase = { kind: "awaiting" };
         break;
       case "seated":
         this.#unlinkAll();

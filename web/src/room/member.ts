@@ -45,6 +45,8 @@ export type LeftHow = "left" | "lost" | "expelled" | "unexplained";
 export type RoomEvent =
   | { kind: "first" }
   | { kind: "knocking" }
+  /** A lobby without its host, before whom nobody comes in. */
+  | { kind: "host-awaited" }
   | { kind: "seated"; seat: Seat }
   | { kind: "epoch"; epoch: number; seats: number }
   | { kind: "sealing"; epoch: number }

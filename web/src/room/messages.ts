@@ -82,10 +82,11 @@ export const r = {
   },
 
   joining: "Joining…",
-  knocking: "Waiting to be let in",
-  knockingText: "Whoever is in the room has been told. With a lobby, the host has to let you in.",
-  refused: "This link is not good now",
-  refusedText: "The server knows another link of this room. That passes if somebody was removed a moment ago; else ask the host for the new link.",
+  waiting: {
+    knocking: ["Waiting to be let in", "Whoever is in the room has been told. With a lobby, the host has to let you in."],
+    awaiting: ["The host is not here yet", "In this room nobody comes in before the host. They are asked to let you in as soon as they have come; you can leave this page open."],
+    refused: ["This link is not good now", "The server knows another link of this room. That passes if somebody was removed a moment ago; else ask the host for the new link."],
+  } satisfies Record<string, [string, string]>,
   giveUp: "Leave",
 
   over: {

@@ -5,6 +5,8 @@
 //!                 └─ somebody is ────► Knocking ─ Welcome ─► Seated ─ removed, lost, behind ─► comes in again, as a new seat
 //! ```
 //!
+//! In a lobby only the host founds: whoever else finds nobody there is Waiting until the host is.
+//!
 //! The server is a mailbox with an order. Whatever it delivers is checked here, and what does not pass becomes an
 //! [`Event::Doubt`] and changes nothing.
 
@@ -19,12 +21,13 @@ use aes_gcm::{
 };
 use gloaming_ids::{Entropy, GroupId, RoomId, SeatId};
 use gloaming_room_log::{ClientMessage, Entry, Refusal, Resume, Resumed, SeatToken, ServerMessage};
-use serde_bytes::ByteBuf;
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, ByteBuf};
 use zeroize::Zeroizing;
 
 use crate::{
     App, Card, DeviceCode, DeviceKey, Doubt, FrameOpener, FrameSealer, HostKey, Invite,
-    device::SeatContext,
+    device::{HostOrder, SeatContext},
     group::{self, Group},
     suite::{Provider, SeatSigner},
 };
@@ -108,6 +111,8 @@ pub enum Event {
     First,
     /// At the door.
     Knocking,
+    /// Nobody is there, and in a lobby nobody begins without the host: this member knocks when they have come.
+    HostAwaited,
     /// In the room.
     Seated,
     /// The group has new keys, and this many members.
@@ -233,6 +238,10 @@ enum Phase {
     Greeting {
         again: Duration,
     },
+    /// Nobody is there, and only the host may found.
+    Waiting {
+        again: Duration,
+    },
     Founding {
         group: GroupId,
         again: Duration,
@@ -316,9 +325,10 @@ impl Member {
     pub fn deadline(&self) -> Option<Duration> {
         let ping = self.out.online.then_some(self.next_ping);
         let phase = match &self.phase {
-            Phase::Greeting { again } | Phase::Founding { again, .. } | Phase::Knocking { again, .. } => {
-                self.out.online.then_some(*again)
-            }
+            Phase::Greeting { again }
+            | Phase::Waiting { again }
+            | Phase::Founding { again, .. }
+            | Phase::Knocking { again, .. } => self.out.online.then_some(*again),
             Phase::Seated(seated) => seated.deadline(self.out.online, &self.me),
             Phase::Out => return None,
         };
@@ -392,7 +402,7 @@ impl Member {
 
     fn hello(&mut self, now: Duration) {
         let epoch = match &mut self.phase {
-            Phase::Greeting { again } | Phase::Founding { again, .. } => {
+            Phase::Greeting { again } | Phase::Waiting { again } | Phase::Founding { again, .. } => {
                 *again = now + timing::RETRY;
                 None
             }
@@ -533,7 +543,7 @@ impl Member {
                     Phase::Founding { group: mine, .. } if *mine == group && seat == self.me.seat => {
                         self.founded(group, now);
                     }
-                    Phase::Founding { .. } | Phase::Knocking { .. } => {
+                    Phase::Waiting { .. } | Phase::Founding { .. } | Phase::Knocking { .. } => {
                         self.knock(group, now, entropy);
                     }
                     // The server gave our group up.
@@ -586,7 +596,13 @@ impl Member {
                 self.rejoin(now, entropy)
             }
             // Asked again all the same: the owner may not have deposited the new link's door yet.
-            (Phase::Greeting { .. } | Phase::Founding { .. } | Phase::Knocking { .. }, Refusal::NoPass) => {
+            (
+                Phase::Greeting { .. }
+                | Phase::Waiting { .. }
+                | Phase::Founding { .. }
+                | Phase::Knocking { .. },
+                Refusal::NoPass,
+            ) => {
                 self.phase = Phase::Greeting { again: now + timing::RETRY };
                 self.out.event(Event::LinkRefused);
             }
@@ -610,6 +626,13 @@ impl Member {
     }
 
     fn found(&mut self, now: Duration, entropy: &mut dyn Entropy) {
+        if self.config.invite.lobby && self.config.host.is_none() {
+            if !matches!(self.phase, Phase::Waiting { .. }) {
+                self.out.event(Event::HostAwaited);
+            }
+            self.phase = Phase::Waiting { again: now + timing::RETRY };
+            return;
+        }
         let group = GroupId::generate(entropy);
         self.phase = Phase::Founding { group, again: now + timing::RETRY };
         self.out.send(&ClientMessage::Found { after: self.generation, group });
@@ -632,7 +655,12 @@ impl Member {
             key: self.me.signer.public().to_vec(),
         };
         let card = self.config.device.card(&self.config.name, &seat);
-        let card = seal_card(&self.config.invite.card_key(group), self.me.seat, &card, entropy);
+        // The host asks nobody for leave: in a lobby nobody else could give it.
+        let order = HostOrder::Admit { group, key_package_hash: &hash };
+        let host = self.config.host.as_ref().filter(|_| self.config.invite.lobby);
+        let admission = host.map(|host| ByteArray::new(host.sign(&order)));
+        let visitor = Visitor { card, admission };
+        let card = seal_visitor(&self.config.invite.card_key(group), self.me.seat, &visitor, entropy);
         let frame = ClientMessage::Knock {
             group,
             key_package: ByteBuf::from(key_package),
@@ -684,7 +712,9 @@ impl Member {
             }
         }
         match &mut self.phase {
-            Phase::Greeting { again } | Phase::Founding { again, .. } if self.out.online && now >= *again => {
+            Phase::Greeting { again } | Phase::Waiting { again } | Phase::Founding { again, .. }
+                if self.out.online && now >= *again =>
+            {
                 self.hello(now);
             }
             Phase::Knocking { frame, again, .. } if self.out.online && now >= *again => {
@@ -706,6 +736,7 @@ impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let phase = match &self.phase {
             Phase::Greeting { .. } => "Greeting",
+            Phase::Waiting { .. } => "Waiting",
             Phase::Founding { .. } => "Founding",
             Phase::Knocking { .. } => "Knocking",
             Phase::Seated(_) => "Seated",
@@ -744,9 +775,23 @@ struct Context<'a> {
 
 const CARD_NONCE: usize = 12;
 
-fn seal_card(key: &Zeroizing<[u8; 32]>, seat: SeatId, card: &Card, entropy: &mut dyn Entropy) -> Vec<u8> {
+/// What a knock says of who knocks, sealed for whoever has the link.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Visitor {
+    card: Card,
+    /// The host's own, where it is the host who knocks at a lobby.
+    admission: Option<ByteArray<64>>,
+}
+
+fn seal_visitor(
+    key: &Zeroizing<[u8; 32]>,
+    seat: SeatId,
+    visitor: &Visitor,
+    entropy: &mut dyn Entropy,
+) -> Vec<u8> {
     let mut plain = Vec::new();
-    ciborium::into_writer(card, &mut plain).expect("writing to memory does not fail");
+    ciborium::into_writer(visitor, &mut plain).expect("writing to memory does not fail");
     let mut nonce = [0; CARD_NONCE];
     entropy.fill(&mut nonce);
     let payload = Payload { msg: &plain, aad: seat.as_bytes() };
@@ -754,7 +799,7 @@ fn seal_card(key: &Zeroizing<[u8; 32]>, seat: SeatId, card: &Card, entropy: &mut
     [&nonce[..], &sealed].concat()
 }
 
-fn open_card(key: &Zeroizing<[u8; 32]>, seat: SeatId, sealed: &[u8]) -> Option<Card> {
+fn open_visitor(key: &Zeroizing<[u8; 32]>, seat: SeatId, sealed: &[u8]) -> Option<Visitor> {
     let (nonce, sealed) = sealed.split_first_chunk::<CARD_NONCE>()?;
     let payload = Payload { msg: sealed, aad: seat.as_bytes() };
     let plain = Aes256Gcm::new((&**key).into()).decrypt(&(*nonce).into(), payload).ok()?;

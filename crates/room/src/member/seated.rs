@@ -9,7 +9,7 @@ use gloaming_ids::SeatId;
 use gloaming_room_log::{ClientMessage, MAX_MESSAGE, PrivateEnvelope};
 use serde_bytes::{ByteArray, ByteBuf};
 
-use super::{Context, Event, LeftHow, Me, PeerView, Standing, open_card, timing};
+use super::{Context, Event, LeftHow, Me, PeerView, Standing, open_visitor, timing};
 use crate::{
     App, Card, Doubt, FrameOpener, FrameSealer,
     app::Said,
@@ -403,8 +403,12 @@ impl Seated {
             return cx.out.doubt(Doubt::BadJoinProof);
         };
         let invite = &cx.config.invite;
+        let context = SeatContext { room: cx.config.room, group: self.group.id(), seat, key };
+        let visitor = open_visitor(&invite.card_key(self.group.id()), seat, card)
+            .filter(|visitor| visitor.card.verify(&context));
+        let (card, own) = visitor.map(|visitor| (visitor.card, visitor.admission)).unzip();
         let known = self.knocks.get(&seat).filter(|knock| knock.candidate.hash == hash);
-        let admission = known.and_then(|knock| knock.candidate.proof.admission);
+        let admission = own.flatten().or(known.and_then(|knock| knock.candidate.proof.admission));
         let first = known.is_none();
         let proof = JoinProof { proof, admission };
         let admitted = match check_proof(invite, self.group.id(), &hash, &proof) {
@@ -412,9 +416,6 @@ impl Seated {
             Err(Doubt::NotAdmitted) => false,
             Err(doubt) => return cx.out.doubt(doubt),
         };
-        let context = SeatContext { room: cx.config.room, group: self.group.id(), seat, key };
-        let card =
-            open_card(&invite.card_key(self.group.id()), seat, card).filter(|card| card.verify(&context));
         if card.is_none() {
             cx.out.doubt(Doubt::BadCard);
         }

@@ -153,13 +153,19 @@ impl World {
 
     /// Somebody arrives with this link, and connects.
     pub(crate) fn arrive(&mut self, invite: &Invite, host: bool) -> usize {
+        self.arrive_with(invite, host.then(|| HostKey::from_seed(&HOST_SEED)))
+    }
+
+    /// Somebody with a host's key, which may be another host's.
+    pub(crate) fn arrive_with(&mut self, invite: &Invite, host_key: Option<HostKey>) -> usize {
+        let host = host_key.is_some();
         let number = self.clients.len();
         let name = format!("guest {number}");
         let config = Config {
             room: ROOM,
             invite: copy(invite),
             device: DeviceKey::generate(&mut self.dice),
-            host: host.then(|| HostKey::from_seed(&HOST_SEED)),
+            host: host_key,
             name: name.clone(),
         };
         self.clients.push(Client {

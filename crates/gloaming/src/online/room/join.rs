@@ -279,6 +279,13 @@ impl Onlooker for Report<'_> {
     fn happened(&mut self, what: Happened<'_>) -> Result<(), Failure> {
         match what {
             Happened::Knocking => self.tell("knocking", json!({}), "At the door."),
+            Happened::HostAwaited => {
+                self.tell(
+                    "host_awaited",
+                    json!({}),
+                    "The host is not here yet; waiting for them at the door.",
+                );
+            }
             Happened::Seated { code, first } => {
                 let code = code.to_string();
                 let alone = if first { " You are the first here." } else { "" };

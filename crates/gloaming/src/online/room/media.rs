@@ -46,6 +46,7 @@ pub(super) struct Media {
     /// What the server said: it has a forwarder.
     network: bool,
     own: SeatId,
+    /// Of the screen that is shared from here.
     lines: u32,
     people: BTreeMap<SeatId, Person>,
     forwarder: Option<Forwarder>,
@@ -381,6 +382,12 @@ impl Media {
             }
         }
         taken.then_some(whole)
+    }
+
+    /// Nothing more is sent from here.
+    pub(super) fn finished(&mut self, now: Instant) {
+        self.lines = 0;
+        self.arrange(now);
     }
 
     /// Whether there is a way to anybody.

@@ -67,6 +67,8 @@ pub(super) struct Place {
 pub(super) enum Happened<'a> {
     /// At the door of a lobby, or of a room whose members have not answered yet.
     Knocking,
+    /// At a lobby whose host is not there.
+    HostAwaited,
     /// In the room. Nobody else was there where `first`.
     Seated {
         code: DeviceCode,
@@ -412,6 +414,7 @@ impl<'a> Visit<'a> {
         match event {
             Event::First => self.first = true,
             Event::Knocking => self.tell(Happened::Knocking),
+            Event::HostAwaited => self.tell(Happened::HostAwaited),
             Event::Seated => {
                 self.seated = true;
                 self.media.seated(self.member.seat(), now);
@@ -546,6 +549,7 @@ impl<'a> Visit<'a> {
         }
         if program.is_over() {
             self.program = None;
+            self.media.finished(now);
             self.announce(None);
             self.tell(Happened::Finished);
         }
