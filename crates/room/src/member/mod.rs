@@ -658,7 +658,7 @@ impl Member {
         // The host asks nobody for leave: in a lobby nobody else could give it.
         let order = HostOrder::Admit { group, key_package_hash: &hash };
         let host = self.config.host.as_ref().filter(|_| self.config.invite.lobby);
-        let admission = host.map(|host| ByteArray::new(host.sign(&order)));
+        let admission = host.map_or(NOBODYS, |host| host.sign(&order));
         let visitor = Visitor { card, admission };
         let card = seal_visitor(&self.config.invite.card_key(group), self.me.seat, &visitor, entropy);
         let frame = ClientMessage::Knock {
@@ -780,8 +780,19 @@ const CARD_NONCE: usize = 12;
 #[serde(deny_unknown_fields)]
 struct Visitor {
     card: Card,
-    /// The host's own, where it is the host who knocks at a lobby.
-    admission: Option<ByteArray<64>>,
+    /// Where the host knocks at a lobby, their own. Else nobody's: a knock is as long, so that its length does not tell the
+    /// server whose it is.
+    #[serde(with = "serde_bytes")]
+    admission: [u8; 64],
+}
+
+/// No signature of anything.
+const NOBODYS: [u8; 64] = [0; 64];
+
+impl Visitor {
+    fn admission(&self) -> Option<ByteArray<64>> {
+        (self.admission != NOBODYS).then(|| ByteArray::new(self.admission))
+    }
 }
 
 fn seal_visitor(

@@ -406,7 +406,7 @@ impl Seated {
         let context = SeatContext { room: cx.config.room, group: self.group.id(), seat, key };
         let visitor = open_visitor(&invite.card_key(self.group.id()), seat, card)
             .filter(|visitor| visitor.card.verify(&context));
-        let (card, own) = visitor.map(|visitor| (visitor.card, visitor.admission)).unzip();
+        let (own, card) = visitor.map(|visitor| (visitor.admission(), visitor.card)).unzip();
         let known = self.knocks.get(&seat).filter(|knock| knock.candidate.hash == hash);
         let admission = own.flatten().or(known.and_then(|knock| knock.candidate.proof.admission));
         let first = known.is_none();

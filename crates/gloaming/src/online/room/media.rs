@@ -203,6 +203,9 @@ impl Media {
     fn arrange(&mut self, now: Instant) {
         let facts = self.facts();
         let failing = self.forwarder.as_ref().is_some_and(|forwarder| forwarder.failing);
+        if failing {
+            self.people.values_mut().for_each(|person| person.forget(Way::Forwarder));
+        }
         let way = self.topology.decide(Facts { forwarder: facts.forwarder && !failing, ..facts }, now);
         // Alone nobody sends anything.
         if !self.people.is_empty() && way != std::mem::replace(&mut self.told, way) {
@@ -341,7 +344,6 @@ impl Media {
             let failing = forwarder.failing;
             drive_forwarder(forwarder, None, now, &mut self.came);
             if forwarder.failing != failing {
-                self.people.values_mut().for_each(|person| person.forget(Way::Forwarder));
                 self.arrange(now);
             }
         }
